@@ -1,0 +1,170 @@
+//! Blocking -> async: `asyncify(f)(args).await` runs `f` on a worker thread.
+//!
+//! `f` is a function of any number of arguments, which Rust can't say in one bound. So there is a
+//! trait over the tuple of its arguments, with an implementation for each length; the compiler infers
+//! the tuple from the function, as it does for axum's handlers.
+
+use crate::blocking_task::{BlockingTask, Limit};
+use crate::event_loop::EventLoopBuilder;
+use crate::limiter::Limiter;
+use crate::pool::Pool;
+use std::panic::Location;
+
+/// Makes an async function of a blocking one: calling it and awaiting that runs `f` on a worker thread,
+/// so that the event loop keeps turning.
+///
+/// `f` may be any function or closure of up to eight arguments that can cross threads. It is cloned
+/// for each call, so one `asyncify(f)` serves any number of them, at once too. The call runs nothing
+/// before it is first polled; then the job is submitted. A panic of `f` is passed on at the `await`.
+/// Dropping the call cancels it, as [`BlockingTask`] says. Works on any executor; on ours, `f` may
+/// call back with [`syncify`](crate::syncify).
+///
+/// ```
+/// use footbridge::{asyncify, run};
+/// use std::{thread, time::Duration};
+///
+/// fn do_sync_work(name: &str) -> String {
+///     thread::sleep(Duration::from_millis(1));
+///     format!("Hello, {name}")
+/// }
+///
+/// let message = run(async { asyncify(do_sync_work)("World").await });
+/// assert_eq!(message, "Hello, World");
+/// ```
+///
+/// A wrong argument is an error at the call:
+///
+/// ```compile_fail,E0308
+/// # use footbridge::{asyncify, run};
+/// fn do_sync_work(name: &'static str) -> String { name.into() }
+/// run(async { asyncify(do_sync_work)(42).await });
+/// ```
+#[track_caller]
+pub fn asyncify<F, Args>(f: F) -> F::Async
+where
+    F: BlockingFn<Args>,
+{
+    Asyncify::new().wrap(f)
+}
+
+/// [`asyncify`] with options: on which pool, and bounded by which limiter.
+///
+/// ```
+/// use footbridge::{Asyncify, Limiter, Pool, run};
+///
+/// let pool = Pool::builder().max_threads(2).build();
+/// let one_at_a_time = Limiter::new(1);
+/// let bounded = Asyncify::new().pool(&pool).limiter(&one_at_a_time);
+/// let length = bounded.wrap(|text: &str| text.len());
+/// assert_eq!(run(async { length("four").await }), 4);
+/// ```
+#[derive(Debug, Clone, Default)]
+#[must_use]
+pub struct Asyncify {
+    pool: Option<Pool>,
+    limiter: Option<Limiter>,
+}
+
+impl Asyncify {
+    /// Without options, the same as [`asyncify`].
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Has the calls run on `pool`, and not on the current loop's or the global one.
+    pub fn pool(mut self, pool: &Pool) -> Self {
+        self.pool = Some(pool.clone());
+        self
+    }
+
+    /// Has each call wait for a token of `limiter` before it is submitted. The token is free again when
+    /// the job's thread is: also where the call is dropped while the job runs.
+    ///
+    /// A call whose limiter's tokens are all held by calls that it is nested in panics when it is
+    /// awaited, since it could only wait for itself.
+    pub fn limiter(mut self, limiter: &Limiter) -> Self {
+        self.limiter = Some(limiter.clone());
+        self
+    }
+
+    /// Makes an async function of `f`, as [`asyncify`] does.
+    #[track_caller]
+    pub fn wrap<F, Args>(&self, f: F) -> F::Async
+    where
+        F: BlockingFn<Args>,
+    {
+        f.into_async(self.clone(), Location::caller())
+    }
+}
+
+/// A blocking function that can be called on another thread: implemented for functions and closures
+/// of up to eight arguments. `Args` is the tuple of these.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be run on a worker thread",
+    label = "not a blocking function that can cross threads",
+    note = "`asyncify` takes a function or closure of up to 8 arguments that is `Clone + Send + 'static`, \
+            and so are its arguments and its result `Send + 'static`: no `Rc`, no `RefCell` behind a \
+            reference, no borrow of a local variable",
+    note = "annotate the arguments of a closure: `asyncify(|n: u32| n + 1)`"
+)]
+pub trait BlockingFn<Args>: sealed::BlockingFn<Args> {
+    /// The async function: the same arguments, and a [`BlockingTask`] of the same result.
+    type Async;
+
+    #[doc(hidden)]
+    fn into_async(self, options: Asyncify, at: &'static Location<'static>) -> Self::Async;
+}
+
+mod sealed {
+    pub trait BlockingFn<Args> {}
+}
+
+macro_rules! blocking_fn {
+    ($($Arg:ident),*) => {
+        impl<Fun, Ret, $($Arg),*> sealed::BlockingFn<($($Arg,)*)> for Fun
+        where
+            Fun: FnOnce($($Arg),*) -> Ret + Clone + Send + 'static,
+            Ret: Send + 'static,
+            $($Arg: Send + 'static,)*
+        {
+        }
+
+        impl<Fun, Ret, $($Arg),*> BlockingFn<($($Arg,)*)> for Fun
+        where
+            Fun: FnOnce($($Arg),*) -> Ret + Clone + Send + 'static,
+            Ret: Send + 'static,
+            $($Arg: Send + 'static,)*
+        {
+            type Async = Box<dyn Fn($($Arg),*) -> BlockingTask<Ret> + Send>;
+
+            #[allow(non_snake_case, reason = "a parameter has the name of its type")]
+            fn into_async(self, options: Asyncify, at: &'static Location<'static>) -> Self::Async {
+                let limit = options.limiter.map(|limiter| Limit { limiter, asked_at: at });
+                let pool = options.pool;
+                Box::new(move |$($Arg),*| {
+                    let f = self.clone();
+                    BlockingTask::asked(move || f($($Arg),*), pool.clone(), limit.clone(), at)
+                })
+            }
+        }
+    };
+}
+
+blocking_fn!();
+blocking_fn!(A);
+blocking_fn!(A, B);
+blocking_fn!(A, B, C);
+blocking_fn!(A, B, C, D);
+blocking_fn!(A, B, C, D, E);
+blocking_fn!(A, B, C, D, E, G);
+blocking_fn!(A, B, C, D, E, G, H);
+blocking_fn!(A, B, C, D, E, G, H, I);
+
+/// The loop only carries the pool; what it is for is known here.
+impl EventLoopBuilder {
+    /// Has the jobs of this loop run on `pool`, unless a call names another one.
+    pub fn pool(mut self, pool: &Pool) -> Self {
+        self.pool = Some(Box::new(pool.clone()));
+        self
+    }
+}

@@ -1,0 +1,321 @@
+//! The caller's side of a job: submits it, waits for it, or goes away.
+//!
+//! ```text
+//!   asyncify(f)(..)   --> Asked --- first poll ---> InLine --- a token ---> Submitted
+//!   spawn_blocking(f) ----------------------------------------------------> Submitted
+//! ```
+
+use crate::cancel::{Token, current_call};
+use crate::crew::Crew;
+use crate::handle::{Handle, refuse_loop_thread};
+use crate::job::{Job, Outcome};
+use crate::limiter::{Acquire, Limiter};
+use crate::parker;
+use crate::pool::Pool;
+use crate::sync::{Arc, Mutex, impl_wake, waker};
+use std::fmt;
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// Runs `f` on a worker thread. Submits it at once; [`asyncify`](crate::asyncify) does so when awaited.
+///
+/// The job goes to the pool of the current loop, or to the global one, and belongs to the current
+/// loop: there its `syncify` calls go.
+///
+/// # Panics
+/// Where the result is awaited or joined: with `f`'s own panic, or if the pool can't run it.
+///
+/// ```
+/// let sum = footbridge::run(async {
+///     let job = footbridge::spawn_blocking(|| (1..=10).sum::<u32>());
+///     job.await
+/// });
+/// assert_eq!(sum, 55);
+/// ```
+#[track_caller]
+pub fn spawn_blocking<F, R>(f: F) -> BlockingTask<R>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    BlockingTask::submitted(f, None, Handle::try_current())
+}
+
+impl Pool {
+    /// Runs `f` on a thread of this pool, as [`spawn_blocking`] does. The job belongs to the current loop.
+    ///
+    /// # Panics
+    /// Where the result is awaited or joined: with `f`'s own panic, or if the pool can't run it.
+    #[track_caller]
+    pub fn spawn_blocking<F, R>(&self, f: F) -> BlockingTask<R>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        BlockingTask::submitted(f, Some(self), Handle::try_current())
+    }
+}
+
+impl Handle {
+    /// asyncio's name for it: runs `f` on `pool`, or on the loop's own, and submits it at once. The
+    /// job belongs to this handle's loop, whatever thread asks.
+    ///
+    /// # Panics
+    /// Where the result is awaited or joined: with `f`'s own panic, or if the pool can't run it.
+    ///
+    /// ```
+    /// use footbridge::{Handle, gather, run};
+    ///
+    /// let squares = run(async {
+    ///     let handle = Handle::current();
+    ///     gather((1..=3).map(|n| handle.run_in_executor(None, move || n * n))).await
+    /// });
+    /// assert_eq!(squares, [1, 4, 9]);
+    /// ```
+    #[track_caller]
+    pub fn run_in_executor<F, R>(&self, pool: Option<&Pool>, f: F) -> BlockingTask<R>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        BlockingTask::submitted(f, pool, Some(self.clone()))
+    }
+
+    /// The pool that the loop was built with.
+    fn pool(&self) -> Option<&Pool> {
+        self.inbox.pool.as_ref()?.downcast_ref()
+    }
+}
+
+/// A call that runs on a worker thread. Await it, or [`join`](Self::join) it from a thread that runs no loop.
+///
+/// Dropping it cancels the call: a function that hasn't begun never runs, and what it captured is
+/// dropped there and then. One that runs can't be stopped; it finds out with
+/// [`check_cancelled`](crate::check_cancelled), an async function that it waits for is dropped, and its
+/// result is dropped on the worker. To let it run instead, [`detach`](Self::detach) it.
+///
+/// # Panics
+/// Awaiting it panics with the function's own panic, or, saying why, if the pool couldn't run it: it
+/// was shut down, or the system refused it a thread.
+#[must_use = "dropping a BlockingTask cancels the call; await it, join it or detach it"]
+pub struct BlockingTask<R> {
+    // Empty once the result has been given, or the task detached.
+    job: Option<Arc<dyn Outcome<R>>>,
+    stage: Stage,
+}
+
+enum Stage {
+    Asked {
+        pool: Option<Pool>,
+        limit: Option<Limit>,
+    },
+    InLine {
+        crew: Arc<Crew>,
+        acquire: Acquire,
+    },
+    Submitted,
+}
+
+/// A limiter, and where it was asked to bound the call.
+#[derive(Clone)]
+pub(crate) struct Limit {
+    pub(crate) limiter: Limiter,
+    pub(crate) asked_at: &'static Location<'static>,
+}
+
+impl<R: Send + 'static> BlockingTask<R> {
+    /// Submits nothing before it is polled.
+    pub(crate) fn asked<F>(
+        f: F,
+        pool: Option<Pool>,
+        limit: Option<Limit>,
+        at: &'static Location<'static>,
+    ) -> Self
+    where
+        F: FnOnce() -> R + Send + 'static,
+    {
+        Self {
+            job: Some(Arc::new(Job::new(f, at))),
+            stage: Stage::Asked { pool, limit },
+        }
+    }
+
+    #[track_caller]
+    fn submitted<F>(f: F, pool: Option<&Pool>, home: Option<Handle>) -> Self
+    where
+        F: FnOnce() -> R + Send + 'static,
+    {
+        let job = Arc::new(Job::new(f, Location::caller()));
+        let crew = crew_for(pool, home.as_ref());
+        job.prepare(home);
+        crew.submit(job.clone());
+        Self {
+            job: Some(job),
+            stage: Stage::Submitted,
+        }
+    }
+
+    /// Lets the call run on by itself, and drops what it returns. One that hasn't been submitted,
+    /// because it was never polled, is submitted now, or as soon as its limiter has a token for it.
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    ///
+    /// let (done, wait) = mpsc::channel();
+    /// footbridge::spawn_blocking(move || done.send(())).detach();
+    /// wait.recv().unwrap();
+    /// ```
+    pub fn detach(mut self) {
+        let detached = Arc::new(Detached::default());
+        let waker = waker(detached.clone());
+        detached.go_on(Box::new(move || {
+            let submitted = self.advance(&mut Context::from_waker(&waker));
+            if submitted.is_ready() {
+                // Forgotten, not dropped: that would cancel it.
+                self.job = None;
+            }
+            submitted
+        }));
+    }
+}
+
+/// A detached call that waits for a token: whoever wakes it takes it a step further.
+#[derive(Default)]
+struct Detached(Mutex<Waiting>);
+
+#[derive(Default)]
+struct Waiting {
+    // Empty while somebody takes it further, and when it is through.
+    advance: Option<Advance>,
+    woken: bool,
+}
+
+type Advance = Box<dyn FnMut() -> Poll<()> + Send>;
+
+impl Detached {
+    fn go_on(&self, mut advance: Advance) {
+        while advance().is_pending() {
+            let mut waiting = self.0.lock();
+            if !std::mem::take(&mut waiting.woken) {
+                waiting.advance = Some(advance);
+                return;
+            }
+        }
+    }
+
+    fn wake(self: &Arc<Self>) {
+        let advance = {
+            let mut waiting = self.0.lock();
+            let advance = waiting.advance.take();
+            waiting.woken = advance.is_none();
+            advance
+        };
+        if let Some(advance) = advance {
+            self.go_on(advance);
+        }
+    }
+}
+
+impl_wake!(Detached);
+
+/// The pool named, or else the loop's own, or else everybody's.
+fn crew_for(pool: Option<&Pool>, home: Option<&Handle>) -> Arc<Crew> {
+    match pool.or(home.and_then(Handle::pool)) {
+        Some(pool) => pool.crew().clone(),
+        None => Pool::global().crew().clone(),
+    }
+}
+
+impl<R> BlockingTask<R> {
+    /// Submits the job, once there is a token for it. Ready: it is submitted.
+    fn advance(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(job) = &self.job else {
+            return Poll::Ready(());
+        };
+        if let Stage::Asked { pool, limit } = &mut self.stage {
+            let home = Handle::try_current();
+            let crew = crew_for(pool.as_ref(), home.as_ref());
+            job.prepare(home);
+            let token = limit.as_ref().map(|limit| Token {
+                limiter: limit.limiter.address(),
+                taken_at: limit.asked_at,
+            });
+            job.scope().set_ancestry(current_call(), token);
+            let Some(limit) = limit.take() else {
+                crew.submit(job.clone().into_run());
+                self.stage = Stage::Submitted;
+                return Poll::Ready(());
+            };
+            let acquire = limit.limiter.acquire();
+            self.stage = Stage::InLine { crew, acquire };
+        }
+        if let Stage::InLine { crew, acquire } = &mut self.stage {
+            let Poll::Ready(permit) = Pin::new(acquire).poll(context) else {
+                return Poll::Pending;
+            };
+            job.set_permit(permit);
+            crew.submit(job.clone().into_run());
+            self.stage = Stage::Submitted;
+        }
+        Poll::Ready(())
+    }
+
+    /// Whether the call is over, so that awaiting it gives its result at once.
+    pub fn is_finished(&self) -> bool {
+        self.job.as_ref().is_none_or(|job| job.is_finished())
+    }
+
+    /// Blocks this thread until the call is over, and gives its result. A job that calls it gives its
+    /// own place in the pool back for as long as it waits.
+    ///
+    /// # Panics
+    /// On a thread that runs a loop: await it there. And as awaiting it does.
+    ///
+    /// ```
+    /// assert_eq!(footbridge::spawn_blocking(|| 6 * 7).join(), 42);
+    /// ```
+    #[track_caller]
+    pub fn join(mut self) -> R {
+        refuse_loop_thread("BlockingTask::join", None);
+        parker::block_on(|context| Pin::new(&mut self).poll(context))
+    }
+}
+
+impl<R> Future for BlockingTask<R> {
+    type Output = R;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<R> {
+        let this = self.get_mut();
+        if this.advance(context).is_pending() {
+            return Poll::Pending;
+        }
+        let Some(job) = &this.job else {
+            panic!("a BlockingTask was polled after it had given its result");
+        };
+        match job.poll(context) {
+            Poll::Ready(result) => {
+                this.job = None;
+                Poll::Ready(result)
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl<R> Drop for BlockingTask<R> {
+    fn drop(&mut self) {
+        if let Some(job) = self.job.take() {
+            job.cancel();
+        }
+    }
+}
+
+impl<R> fmt::Debug for BlockingTask<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BlockingTask")
+            .field("finished", &self.is_finished())
+            .finish()
+    }
+}

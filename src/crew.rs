@@ -1,0 +1,304 @@
+//! What the threads of a pool share, and how a job that is pushed finds somebody to run it.
+//!
+//! The rule: *no job waits while a thread that may run it sleeps*. While jobs are queued, either
+//! somebody is awake to see to them, which `awake` says, or as many are active as may be:
+//!
+//! ```text
+//!   awake  =  | lookers: threads that will look into every queue before they sleep
+//!             | WATCHING: one will look within WATCH
+//!             | FULL: `max_threads` are active; each of them looks when its job is done
+//!             | SURPLUS: more than that are, since parked ones have come back; one has to go idle
+//! ```
+//!
+//! So who submits needs the book's lock only to bring somebody in. Why nobody is missed:
+//!
+//! ```text
+//!   who submits:  push the job;         fence;  read awake
+//!   who leaves:   take himself off it;  fence;  look into the queues
+//! ```
+//!
+//! Of two fences one is the first. If the submitter's is, the leaver sees the job; if the leaver's is,
+//! the submitter sees that he has gone. The fences are SeqCst, and there are no others in this crate.
+
+use crate::idle::{Book, Bring, Desk, Role};
+use crate::job::{Refusal, Run};
+use crate::parker::Parker;
+use crate::sync::{
+    Arc, AtomicBool, AtomicUsize, Injector, Local, Mutex, MutexGuard, Ordering, Steal,
+    available_parallelism, fence, start_thread, thread_local,
+};
+use crate::worker;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+pub(crate) const WATCHING: usize = 1;
+pub(crate) const FULL: usize = 2;
+pub(crate) const SURPLUS: usize = 4;
+pub(crate) const LOOKER: usize = 8;
+
+/// How many jobs a thread takes to its own queue at once. More of them are fewer steps of the shared
+/// queue; all can be stolen back.
+const BATCH: usize = 16;
+
+pub(crate) struct Settings {
+    pub(crate) max_threads: usize,
+    pub(crate) max_parked: usize,
+    pub(crate) keep_alive: Duration,
+    pub(crate) thread_name: String,
+    pub(crate) stack_size: Option<usize>,
+}
+
+pub(crate) struct Crew {
+    pub(crate) settings: Settings,
+    pub(crate) injector: Injector<Arc<dyn Run>>,
+    pub(crate) book: Mutex<Book>,
+    pub(crate) awake: AtomicUsize,
+    /// Some thread's own queue may hold jobs: the last one to stop looking has to bring another, who
+    /// looks there, even if he sees no more jobs himself.
+    pub(crate) unseen: AtomicBool,
+    closed: AtomicBool,
+    pub(crate) cores: usize,
+    started: AtomicUsize,
+}
+
+thread_local! {
+    // The queue of the worker that this thread is, and whose.
+    static OWN: RefCell<Option<(Arc<Crew>, Rc<Local<Arc<dyn Run>>>)>> = const { RefCell::new(None) };
+}
+
+impl Crew {
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            injector: Injector::new(),
+            book: Mutex::new(Book::default()),
+            awake: AtomicUsize::new(0),
+            unseen: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            cores: available_parallelism().map_or(2, |cores| cores.get().max(2)),
+            started: AtomicUsize::new(0),
+        }
+    }
+
+    /// Makes this thread a worker of this crew.
+    pub(crate) fn adopt(self: &Arc<Self>, local: &Rc<Local<Arc<dyn Run>>>) {
+        OWN.with(|own| *own.borrow_mut() = Some((self.clone(), local.clone())));
+    }
+
+    /// The calling thread's own queue, if it is one of ours.
+    fn own_queue(self: &Arc<Self>) -> Option<Rc<Local<Arc<dyn Run>>>> {
+        OWN.try_with(|own| match &*own.borrow() {
+            Some((crew, local)) if Arc::ptr_eq(crew, self) => Some(local.clone()),
+            _ => None,
+        })
+        .ok()
+        .flatten()
+    }
+
+    pub(crate) fn is_own_thread(self: &Arc<Self>) -> bool {
+        self.own_queue().is_some()
+    }
+
+    pub(crate) fn submit(self: &Arc<Self>, job: Arc<dyn Run>) {
+        if self.closed.load(Ordering::Relaxed) {
+            return job.refuse(Refusal::ShutDown);
+        }
+        let first;
+        match self.own_queue() {
+            Some(local) => {
+                first = local.is_empty() && self.injector.is_empty();
+                local.push(job);
+                self.unseen.store(true, Ordering::Release); // Pairs with the swap in `Worker::rest`.
+            }
+            None => {
+                first = self.injector.is_empty();
+                self.injector.push(job);
+            }
+        }
+        fence(Ordering::SeqCst); // Pairs with those in `Worker::run`, `Worker::rest`, `leave`, `close`.
+        let awake = self.awake.load(Ordering::Relaxed);
+        // Where there was a queue before, the watcher has seen it move; a lone job is worth a thread.
+        if awake == 0 || (awake == WATCHING && first) {
+            self.bring(self.book.lock(), false);
+        }
+        if self.closed.load(Ordering::Relaxed) {
+            self.refuse_all(Refusal::ShutDown);
+        }
+    }
+
+    /// Brings somebody to the queues, unless that isn't needed any more or can't be.
+    pub(crate) fn bring(self: &Arc<Self>, mut book: MutexGuard<'_, Book>, for_backlog: bool) {
+        let lookers = self.awake.load(Ordering::Relaxed) / LOOKER;
+        if lookers > 0 || book.active() >= self.settings.max_threads {
+            return;
+        }
+        let bring = book.bring(for_backlog, self.cores);
+        match &bring {
+            Bring::Nobody => return,
+            Bring::Wake(desk) if book.is_watcher(desk) => {}
+            Bring::Start(Role::Watch) => {}
+            Bring::Wake(_) | Bring::Start(Role::Look) => {
+                self.awake.fetch_add(LOOKER, Ordering::SeqCst);
+            }
+        }
+        match bring {
+            Bring::Nobody => {}
+            Bring::Wake(desk) => {
+                self.update(&book);
+                drop(book);
+                desk.parker.unpark();
+            }
+            Bring::Start(role) => {
+                let local = Local::new_fifo();
+                let desk = self.new_desk(&local);
+                book.enrol(desk.clone(), role);
+                self.update(&book);
+                drop(book);
+                self.start(desk, local, role);
+            }
+        }
+    }
+
+    fn new_desk(&self, local: &Local<Arc<dyn Run>>) -> Arc<Desk> {
+        let number = self.started.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Desk {
+            name: format!("{}-{number}", self.settings.thread_name),
+            parker: Parker::new(),
+            stealer: local.stealer(),
+            taken: AtomicUsize::new(0),
+            current: Mutex::new(None),
+        })
+    }
+
+    fn start(self: &Arc<Self>, desk: Arc<Desk>, local: Local<Arc<dyn Run>>, role: Role) {
+        let body = {
+            let (crew, desk) = (self.clone(), desk.clone());
+            move || worker::main(crew, desk, local, role)
+        };
+        let Err(error) = start_thread(desk.name.clone(), self.settings.stack_size, body) else {
+            return;
+        };
+        // No thread. What was left to it is for somebody else, or else for nobody.
+        let mut book = self.book.lock();
+        book.strike_off(&desk);
+        if role == Role::Look {
+            self.awake.fetch_sub(LOOKER, Ordering::SeqCst);
+        }
+        self.update(&book);
+        fence(Ordering::SeqCst); // Pairs with the one in `submit`.
+        if self.awake.load(Ordering::Relaxed) >= LOOKER || !self.has_jobs(&book) {
+            return;
+        }
+        if book.sleeping() > 0 {
+            return self.bring(book, false);
+        }
+        let nobody = book.active() == 0;
+        drop(book);
+        if nobody {
+            self.refuse_all(Refusal::NoThread(Arc::new(error)));
+        }
+    }
+
+    /// Makes the flags in `awake` say what the book says.
+    pub(crate) fn update(&self, book: &Book) {
+        let active = book.active();
+        let mut flags = 0;
+        if book.is_watched() {
+            flags |= WATCHING;
+        }
+        if active >= self.settings.max_threads {
+            flags |= FULL;
+        }
+        if active > self.settings.max_threads {
+            flags |= SURPLUS;
+        }
+        // Changed under the book's lock only, so what is read here is what they are.
+        let changed = (self.awake.load(Ordering::Relaxed) ^ flags) % LOOKER;
+        if changed != 0 {
+            self.awake.fetch_xor(changed, Ordering::SeqCst);
+        }
+    }
+
+    pub(crate) fn has_jobs(&self, book: &Book) -> bool {
+        !self.injector.is_empty() || book.desks.iter().any(|desk| !desk.stealer.is_empty())
+    }
+
+    /// A job from the shared queue, with a batch for `local`.
+    pub(crate) fn take_batch(&self, local: &Local<Arc<dyn Run>>) -> Option<Arc<dyn Run>> {
+        loop {
+            match self.injector.steal_batch_with_limit_and_pop(local, BATCH) {
+                Steal::Success(job) => return Some(job),
+                Steal::Empty => return None,
+                Steal::Retry => {}
+            }
+        }
+    }
+
+    /// A job from any queue there is, and whether that queue held more.
+    pub(crate) fn steal(&self, book: &Book) -> Option<Arc<dyn Run>> {
+        loop {
+            let mut retry = false;
+            let all = book.desks.iter().map(|desk| desk.stealer.steal());
+            for steal in std::iter::once_with(|| self.injector.steal()).chain(all) {
+                match steal {
+                    Steal::Success(job) => return Some(job),
+                    Steal::Empty => {}
+                    Steal::Retry => retry = true,
+                }
+            }
+            if !retry {
+                return None;
+            }
+        }
+    }
+
+    /// Answers every queued job: it won't be run.
+    pub(crate) fn refuse_all(&self, why: Refusal) {
+        loop {
+            let job = self.steal(&self.book.lock());
+            let Some(job) = job else { return };
+            job.refuse(why.clone());
+        }
+    }
+
+    /// A worker's job begins to wait: its place is free. With `bounded`, `false` if too many wait.
+    pub(crate) fn leave(self: &Arc<Self>, bounded: bool) -> bool {
+        let mut book = self.book.lock();
+        if bounded && book.parked >= self.settings.max_parked {
+            return false;
+        }
+        book.parked += 1;
+        self.update(&book);
+        fence(Ordering::SeqCst); // Pairs with the one in `submit`.
+        // The job that the wait depends on may have been queued before.
+        if self.has_jobs(&book) {
+            self.bring(book, false);
+        }
+        true
+    }
+
+    /// It goes on, at once; if it is one too many, another one goes idle.
+    pub(crate) fn come_back(&self) {
+        let mut book = self.book.lock();
+        book.parked -= 1;
+        self.update(&book);
+    }
+
+    /// From now on nobody sleeps: idle threads end. With `closed`, nobody submits either, and who has
+    /// submitted is answered.
+    pub(crate) fn wind_up(&self, closed: bool) {
+        let idlers = {
+            let mut book = self.book.lock();
+            book.retiring = true;
+            book.closed |= closed;
+            book.idlers()
+        };
+        if closed {
+            self.closed.store(true, Ordering::Relaxed);
+            fence(Ordering::SeqCst); // Pairs with the one in `submit`.
+            self.refuse_all(Refusal::ShutDown);
+        }
+        idlers.iter().for_each(|desk| desk.parker.unpark());
+    }
+}

@@ -1,0 +1,540 @@
+//! The loop: takes what is ready, runs it, sleeps until there is more.
+//!
+//! The rule: one turn runs only what was ready when it began, so that a task which keeps waking itself
+//! starves neither the timers, nor the inbox, nor the main future (which waits in the same line).
+
+use crate::handle::{Handle, JoinHandle};
+use crate::join::{JoinCell, contain, discard};
+use crate::parker::Woken;
+use crate::queue::{Hook, Inbox, NOWHERE, Queue, Ready, Running, Ticket, running};
+use crate::sync::{Arc, now, waker_ref};
+use crate::task::Task;
+use std::any::Any;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+/// Runs `main` on a fresh event loop on this thread, and returns what it returns.
+///
+/// Tasks that are still there when `main` is done are dropped, on this thread, in the order in which
+/// they were spawned. Jobs on worker threads that nobody awaits any more are not waited for:
+/// [`Pool::shutdown`](crate::Pool::shutdown) does that.
+///
+/// # Panics
+/// If an event loop runs on this thread already, before `main` is touched. A panic of `main` is
+/// passed on once the loop has ended.
+///
+/// ```
+/// assert_eq!(footbridge::run(async { 1 + 1 }), 2);
+/// ```
+#[track_caller]
+pub fn run<F: Future>(main: F) -> F::Output {
+    assert!(
+        running().is_none(),
+        "footbridge::run: an event loop is already running on this thread; await the future or spawn it there"
+    );
+    EventLoop::new().run_until(main)
+}
+
+/// Spawns a task on the current loop: the one that this thread runs. It never starts inside this
+/// call, and it need not be `Send`.
+///
+/// Dropping the handle detaches the task; the end of the loop drops it.
+///
+/// # Panics
+/// Where this thread runs no loop. From another thread, use [`Handle::spawn`].
+///
+/// ```
+/// use std::rc::Rc;
+///
+/// footbridge::run(async {
+///     let local = Rc::new(5);
+///     let task = footbridge::spawn(async move { *local });
+///     assert_eq!(task.await.unwrap(), 5);
+/// });
+/// ```
+#[track_caller]
+pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    let Some(queue) = running() else {
+        panic!(
+            "footbridge::spawn: no event loop runs on this thread; call it inside footbridge::run, \
+             or use Handle::spawn from other threads"
+        );
+    };
+    spawn_on(&queue, future)
+}
+
+fn spawn_on<F>(queue: &Queue, future: F) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    let cell = Arc::new(JoinCell::new());
+    queue.push(Ready::Spawned(Task::new(future, cell.clone())));
+    JoinHandle {
+        cell,
+        owner: queue.inbox.owner(),
+    }
+}
+
+/// Lets everything else that is ready have its turn, once. Works on any executor.
+///
+/// ```
+/// footbridge::run(async {
+///     let task = footbridge::spawn(async { "ran" });
+///     assert!(!task.is_finished());
+///     footbridge::yield_now().await;
+///     assert!(task.is_finished());
+/// });
+/// ```
+pub fn yield_now() -> impl Future<Output = ()> {
+    let mut yielded = false;
+    poll_fn(move |context| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+}
+
+/// A single-threaded event loop, for those who own one; [`run`] is enough for most programs.
+///
+/// It belongs to the thread that makes it, and runs when [`run_until`](Self::run_until) or
+/// [`tick`](Self::tick) is called. In between it keeps what it is asked. Dropping it drops its tasks
+/// on this thread, in the order in which they were spawned, and answers everybody who waits for one.
+///
+/// ```
+/// use footbridge::EventLoop;
+///
+/// let mut event_loop = EventLoop::new();
+/// let task = event_loop.spawn(async { "hello" });
+/// assert_eq!(event_loop.run_until(task).unwrap(), "hello");
+/// ```
+pub struct EventLoop {
+    queue: Rc<Queue>,
+    tasks: Tasks,
+    // Tickets that nobody holds a waker of: an allocation saved for the next task.
+    spare: Vec<Arc<Ticket>>,
+}
+
+/// How many tickets a loop keeps for tasks to come.
+const SPARE_TICKETS: usize = 64;
+
+/// The key of the main future's ticket.
+const MAIN: usize = NOWHERE - 1;
+
+impl EventLoop {
+    /// A loop whose jobs go to the global pool.
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// A loop with other settings.
+    pub fn builder() -> EventLoopBuilder {
+        EventLoopBuilder::default()
+    }
+
+    /// Runs the loop until `future` is ready, sleeping while there is nothing to do. Other tasks stay
+    /// on the loop and go on when it is run again.
+    ///
+    /// # Panics
+    /// If an event loop runs on this thread already. A panic of `future` is passed on; the loop is
+    /// fit for the next call.
+    #[track_caller]
+    pub fn run_until<F: Future>(&mut self, future: F) -> F::Output {
+        let _running = Running::enter(&self.queue, "EventLoop::run_until");
+        let mut future = pin!(future);
+        let ticket = Arc::new(Ticket::new(self.queue.inbox.clone(), MAIN));
+        ticket.schedule(&self.queue);
+        let waker = waker_ref(&ticket);
+        let mut context = Context::from_waker(&waker);
+        let mut late = None;
+        loop {
+            self.queue
+                .gather_due(|| late.take().map_or_else(now, |due| now().max(due)));
+            let mut left = self.queue.len();
+            if left == 0 {
+                late = self.sleep();
+            }
+            while left > 0 {
+                left -= 1;
+                match self.queue.pop() {
+                    Some(Ready::Woken(MAIN)) => {
+                        ticket.begin_poll();
+                        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+                            ticket.set_key(NOWHERE, &self.queue);
+                            return output;
+                        }
+                    }
+                    Some(ready) => self.run(ready),
+                    None => break,
+                }
+            }
+        }
+    }
+
+    /// Sleeps until there is a post or the next timer is due. The deadline, if it has come.
+    fn sleep(&self) -> Option<Instant> {
+        let deadline = self.queue.timers.borrow_mut().next_deadline();
+        match self.queue.inbox.sleep(deadline) {
+            Woken::TimedOut => deadline,
+            Woken::Notified => None,
+        }
+    }
+
+    /// Runs what was ready when it began, and never waits: one turn, for a host that has a main loop
+    /// of its own. `true` if it ran anything; more may be ready then.
+    ///
+    /// # Panics
+    /// If an event loop runs on this thread already.
+    ///
+    /// ```
+    /// let mut event_loop = footbridge::EventLoop::new();
+    /// let task = event_loop.spawn(async { 7 });
+    /// while event_loop.tick() {}
+    /// assert!(task.is_finished());
+    /// ```
+    #[track_caller]
+    pub fn tick(&mut self) -> bool {
+        let running = Running::enter(&self.queue, "EventLoop::tick");
+        self.queue.inbox.begin_tick();
+        self.queue.gather_due(now);
+        let ready = self.queue.len();
+        for _ in 0..ready {
+            match self.queue.pop() {
+                // Of a `run_until` that has ended.
+                Some(Ready::Woken(MAIN)) => {}
+                Some(ready) => self.run(ready),
+                None => break,
+            }
+        }
+        drop(running);
+        if self.queue.len() > 0 {
+            self.queue.inbox.tell_host();
+        }
+        ready > 0
+    }
+
+    /// When the loop next has something to do by itself: now, if anything is ready; else when its
+    /// earliest timer is due; `None` if only a wake-up from outside can bring it more.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        if self.queue.len() > 0 || self.queue.inbox.has_posts() {
+            return Some(now());
+        }
+        self.queue.timers.borrow_mut().next_deadline()
+    }
+
+    /// Spawns a task, which runs when the loop does. It need not be `Send`.
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        self.spawner().spawn(future)
+    }
+
+    /// The way to this loop from other threads.
+    pub fn handle(&self) -> Handle {
+        Handle {
+            inbox: self.queue.inbox.clone(),
+        }
+    }
+
+    /// The way to this loop for code on its own thread.
+    pub fn spawner(&self) -> LocalSpawner {
+        LocalSpawner {
+            queue: self.queue.clone(),
+        }
+    }
+
+    fn run(&mut self, ready: Ready) {
+        match ready {
+            Ready::Spawned(task) => self.first_poll(task),
+            Ready::Woken(key) => self.poll(key),
+            Ready::Call(call) => {
+                if let Err(payload) = contain(call) {
+                    discard(payload);
+                }
+            }
+        }
+    }
+
+    /// Only a task that isn't done at once is kept.
+    fn first_poll(&mut self, mut task: Task) {
+        let ticket = self
+            .spare
+            .pop()
+            .unwrap_or_else(|| Arc::new(Ticket::new(self.queue.inbox.clone(), NOWHERE)));
+        match task.poll(&mut Context::from_waker(&waker_ref(&ticket))) {
+            Poll::Ready(()) => {
+                discard(task);
+                self.recycle(ticket);
+            }
+            Poll::Pending => {
+                let key = self.tasks.insert(task, ticket.clone());
+                ticket.set_key(key, &self.queue);
+            }
+        }
+    }
+
+    fn poll(&mut self, key: usize) {
+        let Some(kept) = self.tasks.get(key) else {
+            return;
+        };
+        kept.ticket.begin_poll();
+        let ended = match &mut kept.task {
+            Some(task) => {
+                let waker = waker_ref(&kept.ticket);
+                match task.poll(&mut Context::from_waker(&waker)) {
+                    Poll::Ready(()) => kept.task.take(),
+                    Poll::Pending => return,
+                }
+            }
+            None => None,
+        };
+        // Woken during its last poll, its key is in the queue once more: the place can't be given
+        // to another task before that is through.
+        if !kept.ticket.is_scheduled() {
+            let ticket = self.tasks.remove(key);
+            ticket.set_key(NOWHERE, &self.queue);
+            self.recycle(ticket);
+        }
+        discard(ended);
+    }
+
+    fn recycle(&mut self, mut ticket: Arc<Ticket>) {
+        // Only if no waker is left, anywhere.
+        if self.spare.len() < SPARE_TICKETS
+            && let Some(ticket) = Arc::get_mut(&mut ticket)
+        {
+            ticket.reset();
+        } else {
+            return;
+        }
+        self.spare.push(ticket);
+    }
+}
+
+impl Default for EventLoop {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for EventLoop {
+    fn drop(&mut self) {
+        // What is dropped here may spawn, wake, abort and post; it finds the loop that it knows, closed.
+        let _running = Running::replace(&self.queue);
+        let (posts, ready) = self.queue.close();
+        for task in self.tasks.take_in_order() {
+            discard(task);
+        }
+        ready.into_iter().for_each(discard);
+        posts.into_iter().for_each(discard);
+        let timers = self.queue.timers.take();
+        discard(timers);
+    }
+}
+
+impl fmt::Debug for EventLoop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventLoop").finish_non_exhaustive()
+    }
+}
+
+/// The tasks that have been polled and aren't done, each in a place whose number is its key.
+#[derive(Default)]
+struct Tasks {
+    places: Vec<Option<Kept>>,
+    vacant: Vec<usize>,
+    spawned: u64,
+}
+
+struct Kept {
+    // Empty: it has ended, and its key is still in the queue.
+    task: Option<Task>,
+    ticket: Arc<Ticket>,
+    // In the order of spawning.
+    number: u64,
+}
+
+impl Tasks {
+    fn insert(&mut self, task: Task, ticket: Arc<Ticket>) -> usize {
+        let key = self.vacant.pop().unwrap_or_else(|| {
+            self.places.push(None);
+            self.places.len() - 1
+        });
+        self.places[key] = Some(Kept {
+            task: Some(task),
+            ticket,
+            number: self.spawned,
+        });
+        self.spawned += 1;
+        key
+    }
+
+    fn get(&mut self, key: usize) -> Option<&mut Kept> {
+        self.places.get_mut(key)?.as_mut()
+    }
+
+    fn remove(&mut self, key: usize) -> Arc<Ticket> {
+        let Some(kept) = self.places[key].take() else {
+            unreachable!("a key is removed once, by the turn that it is in the queue for")
+        };
+        self.vacant.push(key);
+        // A burst that is over gives its memory back.
+        if self.vacant.len() == self.places.len() && self.places.len() > 1024 {
+            *self = Self {
+                spawned: self.spawned,
+                ..Self::default()
+            };
+        }
+        kept.ticket
+    }
+
+    fn take_in_order(&mut self) -> impl Iterator<Item = Kept> + use<> {
+        let mut kept: Vec<_> = std::mem::take(&mut self.places)
+            .into_iter()
+            .flatten()
+            .collect();
+        kept.sort_unstable_by_key(|kept| kept.number);
+        kept.into_iter()
+    }
+}
+
+/// Settings for an [`EventLoop`].
+///
+/// ```
+/// use std::sync::mpsc;
+///
+/// let (woken, host) = mpsc::channel();
+/// let event_loop = footbridge::EventLoop::builder()
+///     .on_wake(move || woken.send(()).unwrap())
+///     .build();
+/// event_loop.handle().call_soon(|| ());
+/// host.recv().unwrap(); // time for a tick
+/// ```
+#[derive(Default)]
+#[must_use]
+pub struct EventLoopBuilder {
+    hook: Option<Hook>,
+    pub(crate) pool: Option<Box<dyn Any + Send + Sync>>,
+}
+
+impl EventLoopBuilder {
+    /// Has `hook` called when the loop has something to do that its host should
+    /// [`tick`](EventLoop::tick) for: at most once for each tick, from whichever thread brought the
+    /// work, with no lock held. A panic in it is reported by the panic hook and harms nobody.
+    pub fn on_wake(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
+        self.hook = Some(Box::new(hook));
+        self
+    }
+
+    /// Makes the loop. It belongs to this thread.
+    pub fn build(self) -> EventLoop {
+        EventLoop {
+            queue: Rc::new(Queue::new(Inbox::new(self.hook, self.pool))),
+            tasks: Tasks::default(),
+            spare: Vec::new(),
+        }
+    }
+}
+
+impl fmt::Debug for EventLoopBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventLoopBuilder").finish_non_exhaustive()
+    }
+}
+
+/// Spawns on a loop from code on its own thread, whether or not it runs just now. `Clone`, not `Send`.
+///
+/// Holding one doesn't keep the loop from ending: a task spawned after that is dropped at once, and
+/// its handle says that it was cancelled.
+///
+/// ```
+/// use footbridge::LocalSpawner;
+///
+/// footbridge::run(async {
+///     let spawner = LocalSpawner::current();
+///     assert_eq!(spawner.spawn(async { 3 }).await.unwrap(), 3);
+/// });
+/// ```
+#[derive(Clone)]
+pub struct LocalSpawner {
+    queue: Rc<Queue>,
+}
+
+impl LocalSpawner {
+    /// The spawner of the loop that this thread runs.
+    ///
+    /// # Panics
+    /// Where this thread runs no loop.
+    #[track_caller]
+    pub fn current() -> Self {
+        let Some(queue) = running() else {
+            panic!(
+                "LocalSpawner::current: no event loop runs on this thread; call it inside \
+                 footbridge::run, or take EventLoop::spawner"
+            );
+        };
+        Self { queue }
+    }
+
+    /// Spawns a task, which never starts inside this call. It need not be `Send`.
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        let handle = spawn_on(&self.queue, future);
+        self.queue.tell_host();
+        handle
+    }
+}
+
+impl fmt::Debug for LocalSpawner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalSpawner")
+            .field("closed", &self.queue.is_closed())
+            .finish()
+    }
+}
+
+#[cfg(feature = "futures-task")]
+mod spawn {
+    use super::LocalSpawner;
+    use futures_task::{FutureObj, LocalFutureObj, LocalSpawn, Spawn, SpawnError};
+
+    impl LocalSpawn for LocalSpawner {
+        fn spawn_local_obj(&self, future: LocalFutureObj<'static, ()>) -> Result<(), SpawnError> {
+            self.status_local()?;
+            drop(self.spawn(future));
+            Ok(())
+        }
+
+        fn status_local(&self) -> Result<(), SpawnError> {
+            match self.queue.is_closed() {
+                false => Ok(()),
+                true => Err(SpawnError::shutdown()),
+            }
+        }
+    }
+
+    impl Spawn for LocalSpawner {
+        fn spawn_obj(&self, future: FutureObj<'static, ()>) -> Result<(), SpawnError> {
+            self.spawn_local_obj(future.into())
+        }
+
+        fn status(&self) -> Result<(), SpawnError> {
+            self.status_local()
+        }
+    }
+}

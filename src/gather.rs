@@ -1,0 +1,158 @@
+//! Waits for many futures at once, and polls only those that were woken.
+
+use crate::join::discard;
+use crate::sync::{Arc, AtomicBool, Mutex, Ordering, impl_wake, waker_ref};
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+/// Awaits all `futures` at once; their results come in the order of the futures, whichever is ready
+/// first. Of none, it is ready with an empty `Vec`.
+///
+/// Polls a future only when it was woken, so ten thousand cost no more than ten. A panic of one is
+/// passed on at once. Dropping it drops the futures: a [`BlockingTask`](crate::BlockingTask) among them
+/// is cancelled, a task behind a [`JoinHandle`](crate::JoinHandle) runs on. To wait for
+/// all of them, failures included, gather `JoinHandle`s, whose results are `Result`s. Works on any
+/// executor.
+///
+/// ```
+/// use footbridge::{asyncify, gather, run};
+///
+/// let lengths = run(async {
+///     let length = asyncify(|text: &str| text.len());
+///     gather(["a", "bb", "ccc"].map(|text| length(text))).await
+/// });
+/// assert_eq!(lengths, [1, 2, 3]);
+/// ```
+pub fn gather<I>(futures: I) -> Gather<<I::Item as IntoFuture>::IntoFuture>
+where
+    I: IntoIterator,
+    I::Item: IntoFuture,
+{
+    let woken = Arc::new(Woken(Mutex::default()));
+    let children: Vec<_> = futures
+        .into_iter()
+        .enumerate()
+        .map(|(index, future)| Child {
+            state: State::Pending(Box::pin(future.into_future())),
+            ticket: Arc::new(Ticket {
+                queued: AtomicBool::new(true),
+                index,
+                woken: woken.clone(),
+            }),
+        })
+        .collect();
+    woken.0.lock().queue = (0..children.len()).collect();
+    Gather {
+        pending: children.len(),
+        children,
+        woken,
+    }
+}
+
+/// What [`gather`] returns.
+#[must_use = "futures do nothing unless they are awaited"]
+pub struct Gather<F: Future> {
+    children: Vec<Child<F>>,
+    pending: usize,
+    woken: Arc<Woken>,
+}
+
+struct Child<F: Future> {
+    state: State<F>,
+    ticket: Arc<Ticket>,
+}
+
+enum State<F: Future> {
+    Pending(Pin<Box<F>>),
+    Ready(F::Output),
+    Taken,
+}
+
+// The futures are boxed, and nothing else is pinned.
+impl<F: Future> Unpin for Gather<F> {}
+
+/// The children that were woken, in that order.
+struct Woken(Mutex<Queue>);
+
+#[derive(Default)]
+struct Queue {
+    queue: Vec<usize>,
+    parent: Option<Waker>,
+}
+
+/// The target of one child's wakers.
+struct Ticket {
+    // In the queue, and so not to be put there again.
+    queued: AtomicBool,
+    index: usize,
+    woken: Arc<Woken>,
+}
+
+impl Ticket {
+    fn wake(self: &Arc<Self>) {
+        // Pairs with the swap in `poll`: what was written before a wake that finds `queued` set is
+        // visible to the poll that follows.
+        if self.queued.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let mut woken = self.woken.0.lock();
+        woken.queue.push(self.index);
+        let parent = woken.parent.take();
+        drop(woken);
+        if let Some(parent) = parent {
+            parent.wake();
+        }
+    }
+}
+
+impl_wake!(Ticket);
+
+impl<F: Future> Future for Gather<F> {
+    type Output = Vec<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let waker = context.waker().clone();
+        let queue = {
+            let mut woken = this.woken.0.lock();
+            let queue = std::mem::take(&mut woken.queue);
+            let old = woken.parent.replace(waker);
+            drop(woken);
+            drop(old);
+            queue
+        };
+        for index in queue {
+            let Child { state, ticket } = &mut this.children[index];
+            ticket.queued.swap(false, Ordering::AcqRel); // Pairs with the swap in `Ticket::wake`.
+            let State::Pending(future) = state else {
+                continue;
+            };
+            let waker = waker_ref(ticket);
+            if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+                let done = std::mem::replace(state, State::Ready(output));
+                discard(done);
+                this.pending -= 1;
+            }
+        }
+        if this.pending > 0 {
+            return Poll::Pending;
+        }
+        let outputs = this.children.iter_mut().map(|child| {
+            match std::mem::replace(&mut child.state, State::Taken) {
+                State::Ready(output) => output,
+                _ => panic!("Gather was polled after it had given its results"),
+            }
+        });
+        Poll::Ready(outputs.collect())
+    }
+}
+
+impl<F: Future> fmt::Debug for Gather<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gather")
+            .field("pending", &self.pending)
+            .finish_non_exhaustive()
+    }
+}

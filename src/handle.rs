@@ -1,0 +1,273 @@
+//! What the rest of the program holds of a loop, and of a task on it; and which loop is the current one.
+//!
+//! The rule: a future never leaves the thread that it was made on. What a [`Handle`] sends to its
+//! loop is a closure, which makes the future there; so the future needn't be `Send`.
+//!
+//! The current loop of a thread is the one that it runs; of a job, the one that submitted it.
+
+use crate::join::{Erased, JoinCell, JoinError, contain};
+use crate::parker;
+use crate::queue::{self, Inbox, Post, Ready};
+use crate::sync::{Arc, ThreadId, current_thread, thread_local};
+use crate::task::Task;
+use std::cell::RefCell;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// Reaches an event loop from anywhere: any thread may spawn on it, call into it or wait for it.
+///
+/// Dropping a handle does nothing to the loop, and holding one doesn't keep it from ending: what is
+/// asked of a loop that has ended is refused, as each method says.
+///
+/// ```
+/// use footbridge::Handle;
+///
+/// let answer = footbridge::run(async {
+///     let handle = Handle::current();
+///     let thread = std::thread::spawn(move || handle.block_on(|| async { 6 * 7 }));
+///     // The loop has to turn for the thread to be answered.
+///     footbridge::spawn_blocking(move || thread.join().unwrap()).await
+/// });
+/// assert_eq!(answer, Ok(42));
+/// ```
+#[derive(Clone)]
+pub struct Handle {
+    pub(crate) inbox: Arc<Inbox>,
+}
+
+thread_local! {
+    // The loop that submitted the job which this worker runs.
+    static HOME: RefCell<Option<Handle>> = const { RefCell::new(None) };
+}
+
+/// Sets the loop that the job on this thread belongs to, and gives back the one before.
+pub(crate) fn set_home(home: Option<Handle>) -> Option<Handle> {
+    HOME.with(|cell| cell.replace(home))
+}
+
+impl Handle {
+    /// The current loop: the one that this thread runs, or inside a job the one that submitted it.
+    ///
+    /// # Panics
+    /// Where there is none. [`try_current`](Self::try_current) says `None` instead.
+    #[track_caller]
+    pub fn current() -> Self {
+        Self::try_current().expect(
+            "Handle::current: no event loop here; call it inside footbridge::run, or in a job that \
+             a loop has submitted",
+        )
+    }
+
+    /// The current loop, if there is one.
+    ///
+    /// ```
+    /// assert!(footbridge::Handle::try_current().is_none());
+    /// ```
+    pub fn try_current() -> Option<Self> {
+        match queue::running() {
+            Some(queue) => Some(Self {
+                inbox: queue.inbox.clone(),
+            }),
+            None => HOME.try_with(|home| home.borrow().clone()).ok().flatten(),
+        }
+    }
+
+    /// Has the loop call `make` on its own thread and run the future that it returns. The closure
+    /// travels; the future doesn't, and need not be `Send`.
+    ///
+    /// If the loop has ended, or ends before the task does, the task is dropped and its
+    /// [`JoinHandle`] says that it was cancelled; `make` may then not be called at all. A panic in
+    /// `make` is the task's.
+    ///
+    /// ```
+    /// footbridge::run(async {
+    ///     let handle = footbridge::Handle::current();
+    ///     let task = std::thread::spawn(move || handle.spawn(|| async { "made on the loop" }));
+    ///     assert_eq!(task.join().unwrap().await.unwrap(), "made on the loop");
+    /// });
+    /// ```
+    pub fn spawn<M, F>(&self, make: M) -> JoinHandle<F::Output>
+    where
+        M: FnOnce() -> F + Send + 'static,
+        F: Future + 'static,
+        F::Output: Send + 'static,
+    {
+        let cell = Arc::new(JoinCell::new());
+        let order = Order(Some((cell.clone(), make)));
+        // Refused, the order is dropped here, and answers as it does wherever else it is dropped.
+        let _ = self
+            .inbox
+            .post(Post::Call(Box::new(move || order.carry_out())));
+        JoinHandle {
+            cell,
+            owner: self.inbox.owner(),
+        }
+    }
+
+    /// Has the loop call `f` on its own thread, after what was asked of it before. `false`: the loop
+    /// has ended, and `f` has been dropped.
+    ///
+    /// `true` says that `f` was queued; should the loop end before its next turn, `f` is dropped unrun.
+    /// A panic in `f` is reported by the panic hook and harms nobody.
+    ///
+    /// ```
+    /// use footbridge::{Handle, run};
+    ///
+    /// let handle = run(async { Handle::current() });
+    /// assert!(!handle.call_soon(|| ()), "that loop has ended");
+    /// ```
+    pub fn call_soon<F>(&self, f: F) -> bool
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        self.inbox.post(Post::Call(Box::new(f))).is_ok()
+    }
+
+    /// Whether the loop has ended. Once it has, it stays so.
+    pub fn is_closed(&self) -> bool {
+        self.inbox.is_closed()
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle")
+            .field("closed", &self.is_closed())
+            .finish()
+    }
+}
+
+#[cfg(feature = "futures-task")]
+impl futures_task::Spawn for Handle {
+    fn spawn_obj(
+        &self,
+        future: futures_task::FutureObj<'static, ()>,
+    ) -> Result<(), futures_task::SpawnError> {
+        self.status()?;
+        drop(self.spawn(move || future));
+        Ok(())
+    }
+
+    fn status(&self) -> Result<(), futures_task::SpawnError> {
+        match self.is_closed() {
+            false => Ok(()),
+            true => Err(futures_task::SpawnError::shutdown()),
+        }
+    }
+}
+
+/// A closure on its way to the loop, with the cell that is answered whatever becomes of it.
+struct Order<M, T: 'static>(Option<(Arc<JoinCell<T>>, M)>);
+
+impl<M, T> Order<M, T> {
+    fn carry_out<F>(mut self)
+    where
+        M: FnOnce() -> F,
+        F: Future<Output = T> + 'static,
+    {
+        let (Some((cell, make)), Some(queue)) = (self.0.take(), queue::running()) else {
+            return;
+        };
+        if cell.is_aborted() {
+            crate::join::discard(make);
+            return cell.fail(JoinError::aborted());
+        }
+        match contain(make) {
+            Ok(future) => queue.push(Ready::Spawned(Task::new(future, cell))),
+            Err(payload) => cell.fail(JoinError::panic(payload)),
+        }
+    }
+}
+
+impl<M, T> Drop for Order<M, T> {
+    fn drop(&mut self) {
+        if let Some((cell, make)) = self.0.take() {
+            crate::join::discard(make);
+            cell.fail(match cell.is_aborted() {
+                true => JoinError::aborted(),
+                false => JoinError::loop_closed(),
+            });
+        }
+    }
+}
+
+/// Waits for a task that was spawned on a loop, from anywhere: await it, or [`join`](Self::join) it
+/// from a thread that runs no loop.
+///
+/// Dropping it detaches the task, which then runs on by itself. `Send` if its result is.
+///
+/// ```
+/// footbridge::run(async {
+///     let task = footbridge::spawn(async { 2 + 2 });
+///     assert_eq!(task.await.unwrap(), 4);
+/// });
+/// ```
+pub struct JoinHandle<T> {
+    pub(crate) cell: Arc<JoinCell<T>>,
+    pub(crate) owner: ThreadId,
+}
+
+impl<T: 'static> JoinHandle<T> {
+    /// Asks the loop to drop the task. Its future is dropped on the loop's own thread, at the loop's
+    /// next turn, and then the handle says `is_cancelled`. A task that hasn't been polled yet never
+    /// will be. Nothing happens to one that has ended.
+    ///
+    /// ```
+    /// footbridge::run(async {
+    ///     let task = footbridge::spawn(std::future::pending::<()>());
+    ///     task.abort();
+    ///     assert!(task.await.unwrap_err().is_cancelled());
+    /// });
+    /// ```
+    pub fn abort(&self) {
+        self.cell.abort();
+    }
+
+    /// Whether the task has ended, in whichever way.
+    pub fn is_finished(&self) -> bool {
+        self.cell.is_complete()
+    }
+
+    /// Blocks this thread until the task has ended. A job that calls it gives its place in the pool
+    /// back for as long as it waits.
+    ///
+    /// # Errors
+    /// As awaiting it: if the task panicked, was aborted, or its loop ended first.
+    ///
+    /// # Panics
+    /// On a thread that runs a loop, and on the thread of the task's own loop: nobody else could
+    /// run the task, so await the handle instead.
+    #[track_caller]
+    pub fn join(self) -> Result<T, JoinError> {
+        refuse_loop_thread("JoinHandle::join", Some(self.owner));
+        parker::block_on(|context| self.cell.poll(context))
+    }
+}
+
+/// # Panics
+/// Where a wait would keep a loop from turning: on a thread that runs one, or that owns the one waited for.
+#[track_caller]
+pub(crate) fn refuse_loop_thread(what: &str, owner: Option<ThreadId>) {
+    assert!(
+        !queue::is_running() && owner.is_none_or(|owner| owner != current_thread()),
+        "{what}: this thread runs an event loop, which would stop while it blocks; await it instead"
+    );
+}
+
+impl<T> Future for JoinHandle<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.cell.poll(context)
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinHandle")
+            .field("finished", &self.cell.is_complete())
+            .finish()
+    }
+}

@@ -1,0 +1,269 @@
+//! A job: a blocking function on its way through a worker, in one allocation.
+//!
+//! ```text
+//!            pick up               f returns or panics            taken
+//!   Waiting ---------> Running ------------------------> Done ------------> Gone
+//!      |                  | the caller goes away                              ^
+//!      |                  +---> Abandoned --- f returns: dropped there ------>|
+//!      | the caller goes away: f is dropped then and there                    |
+//!      +----------------------------------------------------------------------+
+//! ```
+//!
+//! The rule: the function, what it captured and the token it held are gone before the result can be seen.
+
+use crate::cancel::{Call, Scope, enter_call};
+use crate::handle::{Handle, set_home};
+use crate::join::{Payload, contain, discard};
+use crate::limiter::Permit;
+use crate::sync::{Arc, Mutex};
+use std::fmt;
+use std::io;
+use std::panic::Location;
+use std::task::{Context, Poll, Waker};
+
+pub(crate) struct Job<F, R> {
+    state: Mutex<State<F, R>>,
+    scope: Scope,
+    submitted_at: &'static Location<'static>,
+}
+
+struct State<F, R> {
+    stage: Stage<F, R>,
+    waiter: Option<Waker>,
+    home: Option<Handle>,
+    permit: Option<Permit>,
+}
+
+enum Stage<F, R> {
+    Waiting(F),
+    Running,
+    Abandoned,
+    Done(Result<R, Failure>),
+    Gone,
+}
+
+/// Why a job has no result.
+pub(crate) enum Failure {
+    Panic(Payload),
+    Refused(Refusal),
+}
+
+/// Why a job was never run.
+#[derive(Clone)]
+pub(crate) enum Refusal {
+    ShutDown,
+    NoThread(Arc<io::Error>),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ShutDown => f.write_str("the pool has been shut down"),
+            Self::NoThread(error) => write!(
+                f,
+                "the system refused the pool a thread, and no running one can take the job: {error}"
+            ),
+        }
+    }
+}
+
+/// A job as the pool sees it.
+pub(crate) trait Run: Send + Sync {
+    /// Runs it, unless it has been cancelled. `settle` is called when the function is done and
+    /// before anybody can know.
+    fn run(self: Arc<Self>, settle: &mut dyn FnMut());
+    /// Answers it without running it.
+    fn refuse(&self, why: Refusal);
+    fn submitted_at(&self) -> &'static Location<'static>;
+}
+
+/// A job as its caller sees it.
+pub(crate) trait Outcome<R>: Run {
+    /// Sets the loop that it belongs to.
+    fn prepare(&self, home: Option<Handle>);
+    /// Gives it the token that it holds until it is done.
+    fn set_permit(&self, permit: Permit);
+    fn scope(&self) -> &Scope;
+    /// # Panics
+    /// With the job's own panic, or saying why it was refused.
+    fn poll(&self, context: &mut Context<'_>) -> Poll<R>;
+    fn is_finished(&self) -> bool;
+    /// The caller goes away.
+    fn cancel(&self);
+    fn into_run(self: Arc<Self>) -> Arc<dyn Run>;
+}
+
+impl<F, R> Job<F, R>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    pub(crate) fn new(f: F, submitted_at: &'static Location<'static>) -> Self {
+        Self {
+            state: Mutex::new(State {
+                stage: Stage::Waiting(f),
+                waiter: None,
+                home: None,
+                permit: None,
+            }),
+            scope: Scope::default(),
+            submitted_at,
+        }
+    }
+
+    fn finish(&self, result: Result<R, Failure>) {
+        let mut state = self.state.lock();
+        if let Stage::Abandoned | Stage::Gone = state.stage {
+            state.stage = Stage::Gone;
+            drop(state);
+            return discard(result);
+        }
+        state.stage = Stage::Done(result);
+        let waiter = state.waiter.take();
+        drop(state);
+        if let Some(waiter) = waiter {
+            // A waker may be of anybody's make; a worker has to outlive it.
+            if let Err(payload) = contain(|| waiter.wake()) {
+                discard(payload);
+            }
+        }
+    }
+}
+
+impl<F, R> Call for Job<F, R>
+where
+    F: Send,
+    R: Send,
+{
+    fn scope(&self) -> &Scope {
+        &self.scope
+    }
+}
+
+impl<F, R> Run for Job<F, R>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    fn run(self: Arc<Self>, settle: &mut dyn FnMut()) {
+        let mut state = self.state.lock();
+        let Stage::Waiting(f) = std::mem::replace(&mut state.stage, Stage::Running) else {
+            // Cancelled, and so already gone.
+            state.stage = Stage::Gone;
+            return;
+        };
+        let (home, permit) = (state.home.take(), state.permit.take());
+        drop(state);
+        let result = {
+            let before = set_home(home);
+            let _call = enter_call(Some(self.clone()));
+            let result = contain(f).map_err(Failure::Panic);
+            // The last handle to a loop may take a hook of a user's with it.
+            discard(set_home(before));
+            result
+        };
+        drop(permit);
+        settle();
+        self.finish(result);
+    }
+
+    fn refuse(&self, why: Refusal) {
+        let mut state = self.state.lock();
+        let Stage::Waiting(f) = std::mem::replace(&mut state.stage, Stage::Running) else {
+            state.stage = Stage::Gone;
+            return;
+        };
+        let kept = (state.home.take(), state.permit.take());
+        drop(state);
+        discard(f);
+        discard(kept);
+        self.finish(Err(Failure::Refused(why)));
+    }
+
+    fn submitted_at(&self) -> &'static Location<'static> {
+        self.submitted_at
+    }
+}
+
+impl<F, R> Outcome<R> for Job<F, R>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    fn prepare(&self, home: Option<Handle>) {
+        self.state.lock().home = home;
+    }
+
+    fn set_permit(&self, permit: Permit) {
+        self.state.lock().permit = Some(permit);
+    }
+
+    fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    fn poll(&self, context: &mut Context<'_>) -> Poll<R> {
+        // Cloned outside the lock: it may be code of a user's.
+        let waker = context.waker().clone();
+        let mut state = self.state.lock();
+        match state.stage {
+            Stage::Done(_) => {}
+            Stage::Gone => {
+                drop(state);
+                panic!("a BlockingTask was polled after it had given its result");
+            }
+            _ => {
+                let old = state.waiter.replace(waker);
+                drop(state);
+                drop(old);
+                return Poll::Pending;
+            }
+        }
+        let Stage::Done(result) = std::mem::replace(&mut state.stage, Stage::Gone) else {
+            unreachable!("matched above, under the same lock")
+        };
+        drop(state);
+        match result {
+            Ok(value) => Poll::Ready(value),
+            Err(Failure::Panic(payload)) => std::panic::resume_unwind(payload),
+            Err(Failure::Refused(why)) => {
+                panic!(
+                    "the job submitted at {} was never run: {why}",
+                    self.submitted_at
+                )
+            }
+        }
+    }
+
+    fn is_finished(&self) -> bool {
+        matches!(self.state.lock().stage, Stage::Done(_) | Stage::Gone)
+    }
+
+    fn cancel(&self) {
+        let mut state = self.state.lock();
+        let waiter = state.waiter.take();
+        match std::mem::replace(&mut state.stage, Stage::Gone) {
+            Stage::Running => {
+                state.stage = Stage::Abandoned;
+                drop(state);
+                self.scope.cancel();
+            }
+            Stage::Waiting(f) => {
+                let kept = (state.home.take(), state.permit.take());
+                drop(state);
+                discard(f);
+                discard(kept);
+            }
+            Stage::Done(result) => {
+                drop(state);
+                discard(result);
+            }
+            Stage::Abandoned | Stage::Gone => drop(state),
+        }
+        drop(waiter);
+    }
+
+    fn into_run(self: Arc<Self>) -> Arc<dyn Run> {
+        self
+    }
+}

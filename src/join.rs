@@ -1,0 +1,263 @@
+//! The cell in which one side leaves a result and the other one finds it.
+//!
+//! ```text
+//!            complete                take
+//!   Pending -----------> Complete -----------> Taken
+//!    waiter: who to wake
+//!    task:   whom to tell of an abort
+//! ```
+//!
+//! The rule: the first result stays. A cell is completed exactly once; who comes later (a loop that
+//! ends over a task that has just finished) changes nothing.
+
+use crate::sync::{AtomicBool, Mutex, Ordering};
+use std::any::Any;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::{Context, Poll, Waker};
+
+/// What a panic threw.
+pub(crate) type Payload = Box<dyn Any + Send>;
+
+/// Runs code of a user's; what it throws is caught and given back.
+pub(crate) fn contain<T>(code: impl FnOnce() -> T) -> Result<T, Payload> {
+    catch_unwind(AssertUnwindSafe(code))
+}
+
+/// Drops something of a user's. A panic in there has been reported by the panic hook and ends here.
+pub(crate) fn discard<T>(value: T) {
+    if let Err(payload) = contain(|| drop(value)) {
+        // A payload whose own drop panics too is leaked: there is nobody left to tell.
+        if let Err(second) = contain(|| drop(payload)) {
+            std::mem::forget(second);
+        }
+    }
+}
+
+/// Why a task has no value: it panicked, it was aborted, or its loop ended first.
+pub struct JoinError(Why);
+
+enum Why {
+    // The lock makes it `Sync`; nobody else ever holds it.
+    Panic(Mutex<Payload>),
+    Aborted,
+    LoopClosed,
+}
+
+impl JoinError {
+    pub(crate) fn panic(payload: Payload) -> Self {
+        Self(Why::Panic(Mutex::new(payload)))
+    }
+
+    pub(crate) const fn aborted() -> Self {
+        Self(Why::Aborted)
+    }
+
+    pub(crate) const fn loop_closed() -> Self {
+        Self(Why::LoopClosed)
+    }
+
+    pub(crate) fn is_loop_closed(&self) -> bool {
+        matches!(self.0, Why::LoopClosed)
+    }
+
+    /// Whether the task panicked.
+    pub fn is_panic(&self) -> bool {
+        matches!(self.0, Why::Panic(_))
+    }
+
+    /// Whether the task was aborted, or dropped because its loop ended.
+    pub fn is_cancelled(&self) -> bool {
+        !self.is_panic()
+    }
+
+    /// What the task's panic threw, to pass on with [`std::panic::resume_unwind`].
+    ///
+    /// # Panics
+    /// If the task didn't panic: ask [`is_panic`](Self::is_panic) first.
+    #[track_caller]
+    pub fn into_panic(self) -> Box<dyn Any + Send + 'static> {
+        match self.0 {
+            Why::Panic(payload) => payload.into_inner(),
+            _ => panic!("JoinError::into_panic: the task was cancelled, it didn't panic"),
+        }
+    }
+}
+
+impl fmt::Debug for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Why::Panic(_) => "JoinError::Panic(..)",
+            Why::Aborted => "JoinError::Aborted",
+            Why::LoopClosed => "JoinError::LoopClosed",
+        })
+    }
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Why::Panic(payload) => match message(&**payload.lock()) {
+                Some(message) => write!(f, "the task panicked: {message}"),
+                None => f.write_str("the task panicked"),
+            },
+            Why::Aborted => f.write_str("the task was aborted"),
+            Why::LoopClosed => f.write_str("the task was dropped when its event loop ended"),
+        }
+    }
+}
+
+impl std::error::Error for JoinError {}
+
+/// The text of a panic, where it was thrown with one.
+fn message(payload: &(dyn Any + Send)) -> Option<&str> {
+    payload
+        .downcast_ref::<&'static str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+}
+
+pub(crate) struct JoinCell<T> {
+    state: Mutex<State<T>>,
+    aborted: AtomicBool,
+}
+
+enum State<T> {
+    Pending {
+        waiter: Option<Waker>,
+        task: Option<Waker>,
+    },
+    Complete(Result<T, JoinError>),
+    Taken,
+}
+
+impl<T> JoinCell<T> {
+    pub(crate) fn new() -> Self {
+        Self {
+            state: Mutex::new(State::Pending {
+                waiter: None,
+                task: None,
+            }),
+            aborted: AtomicBool::new(false),
+        }
+    }
+
+    /// Leaves the result and wakes who waits for it.
+    pub(crate) fn complete(&self, result: Result<T, JoinError>) {
+        let mut state = self.state.lock();
+        let State::Pending { waiter, task } = &mut *state else {
+            drop(state);
+            return discard(result);
+        };
+        let (waiter, task) = (waiter.take(), task.take());
+        *state = State::Complete(result);
+        drop(state);
+        drop(task);
+        if let Some(waiter) = waiter {
+            waiter.wake();
+        }
+    }
+
+    /// The result, once; or a promise to wake `context`'s waker, and nobody else's, when it comes.
+    ///
+    /// # Panics
+    /// When the result has been taken already.
+    pub(crate) fn poll(&self, context: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
+        let mut state = self.state.lock();
+        match &mut *state {
+            State::Pending { waiter, .. } => {
+                if waiter
+                    .as_ref()
+                    .is_some_and(|waiter| waiter.will_wake(context.waker()))
+                {
+                    return Poll::Pending;
+                }
+                drop(state);
+                // Wakers are cloned and dropped outside the lock: both may be a user's code.
+                self.replace_waiter(context.waker().clone())
+            }
+            State::Complete(_) => match std::mem::replace(&mut *state, State::Taken) {
+                State::Complete(result) => Poll::Ready(result),
+                _ => unreachable!("matched above, under the same lock"),
+            },
+            State::Taken => {
+                drop(state);
+                panic!("a JoinHandle was polled after it had given its result")
+            }
+        }
+    }
+
+    fn replace_waiter(&self, new: Waker) -> Poll<Result<T, JoinError>> {
+        let mut state = self.state.lock();
+        let old = match &mut *state {
+            State::Pending { waiter, .. } => waiter.replace(new),
+            // It was completed between the two locks, and nobody was there to be woken.
+            State::Complete(_) => match std::mem::replace(&mut *state, State::Taken) {
+                State::Complete(result) => return Poll::Ready(result),
+                _ => unreachable!("matched above, under the same lock"),
+            },
+            State::Taken => unreachable!("there is one handle, and it is being polled here"),
+        };
+        drop(state);
+        drop(old);
+        Poll::Pending
+    }
+
+    pub(crate) fn is_complete(&self) -> bool {
+        !matches!(*self.state.lock(), State::Pending { .. })
+    }
+}
+
+/// A cell whose type of result has been forgotten: what a loop knows of its tasks', and a job of
+/// the call that it waits for.
+pub(crate) trait Erased: Any {
+    /// Asks for the task to be dropped. Its loop does that, and then completes the cell.
+    fn abort(&self);
+    fn is_aborted(&self) -> bool;
+    /// Whom to wake for an abort; `false` if the abort was there first.
+    fn watch(&self, task: Waker) -> bool;
+    fn fail(&self, error: JoinError);
+    fn as_any(&self) -> &dyn Any;
+}
+
+impl<T: 'static> Erased for JoinCell<T> {
+    fn abort(&self) {
+        let mut state = self.state.lock();
+        let State::Pending { task, .. } = &mut *state else {
+            return;
+        };
+        // Pairs with is_aborted by way of the task's waker, and with watch by the lock.
+        self.aborted.store(true, Ordering::Relaxed);
+        let task = task.take();
+        drop(state);
+        if let Some(task) = task {
+            task.wake();
+        }
+    }
+
+    fn is_aborted(&self) -> bool {
+        self.aborted.load(Ordering::Relaxed)
+    }
+
+    fn watch(&self, new: Waker) -> bool {
+        let mut state = self.state.lock();
+        let old = match &mut *state {
+            State::Pending { task, .. } if !self.is_aborted() => task.replace(new),
+            _ => {
+                drop(state);
+                return false;
+            }
+        };
+        drop(state);
+        drop(old);
+        true
+    }
+
+    fn fail(&self, error: JoinError) {
+        self.complete(Err(error));
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}

@@ -1,0 +1,288 @@
+//! A limiter hands out so many tokens at once, first come, first served.
+//!
+//! The rule: a token that is given back while somebody waits goes straight to the first in line; nobody
+//! who comes later can take it in between. So who waits is in `waiting`, and who isn't there any
+//! more has been given a token:
+//!
+//! ```text
+//!          no token free, or others wait            first in line
+//!   asking -------------------------------> waiting ---------------> granted ---> Permit
+//!      |                                       | dropped                | dropped
+//!      +--- a token is free ---> Permit        +---> leaves the line    +---> the next in line
+//! ```
+
+use crate::cancel::tokens_held_by_ancestors;
+use crate::sync::{Arc, Mutex};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+/// Bounds how many may do something at once: jobs of [`Asyncify::limiter`](crate::Asyncify::limiter),
+/// or whatever holds a [`Permit`].
+///
+/// Cloning it gives another handle to the same tokens. Dropping the handles takes no token from who
+/// holds one or waits for one. Works on any executor.
+///
+/// ```
+/// use footbridge::Limiter;
+///
+/// let connections = Limiter::new(2);
+/// let first = connections.try_acquire().unwrap();
+/// let second = connections.try_acquire().unwrap();
+/// assert!(connections.try_acquire().is_none());
+/// drop(first);
+/// assert_eq!(connections.available_tokens(), 1);
+/// # drop(second);
+/// ```
+#[derive(Clone)]
+pub struct Limiter {
+    shared: Arc<Mutex<State>>,
+}
+
+struct State {
+    total: usize,
+    borrowed: usize,
+    waiting: BTreeMap<u64, Waker>,
+    next_in_line: u64,
+}
+
+impl State {
+    /// Gives free tokens to those who wait. They are woken by the caller, when the lock is free.
+    #[must_use]
+    fn grant(&mut self) -> Vec<Waker> {
+        let mut granted = Vec::new();
+        while self.borrowed < self.total {
+            let Some((_, waker)) = self.waiting.pop_first() else {
+                break;
+            };
+            self.borrowed += 1;
+            granted.push(waker);
+        }
+        granted
+    }
+}
+
+impl Limiter {
+    /// A limiter of `total` tokens, from 0 (everybody waits until there are more) to `usize::MAX` (no limit).
+    pub fn new(total: usize) -> Self {
+        Self {
+            shared: Arc::new(Mutex::new(State {
+                total,
+                borrowed: 0,
+                waiting: BTreeMap::new(),
+                next_in_line: 0,
+            })),
+        }
+    }
+
+    /// Waits for a token, in the order of asking, which is that of the first polls. Dropping the
+    /// future in any state loses no token.
+    ///
+    /// # Panics
+    /// When polled by code that could only wait for itself: if every token that is taken is held by
+    /// calls that this one is nested in. The text names where those were asked for.
+    ///
+    /// ```
+    /// use footbridge::{Limiter, run};
+    ///
+    /// let limiter = Limiter::new(1);
+    /// run(async {
+    ///     let _permit = limiter.acquire().await;
+    ///     assert_eq!(limiter.borrowed_tokens(), 1);
+    /// });
+    /// assert_eq!(limiter.borrowed_tokens(), 0);
+    /// ```
+    pub fn acquire(&self) -> Acquire {
+        Acquire {
+            limiter: self.clone(),
+            line: Line::NotYet,
+        }
+    }
+
+    /// A token, if one is free and nobody waits for it.
+    pub fn try_acquire(&self) -> Option<Permit> {
+        let mut state = self.shared.lock();
+        if state.borrowed >= state.total || !state.waiting.is_empty() {
+            return None;
+        }
+        state.borrowed += 1;
+        drop(state);
+        Some(self.permit())
+    }
+
+    /// Changes how many tokens there are. More of them go to those who wait at once; with fewer
+    /// nobody loses his, but nobody is given one until so many have been given back.
+    ///
+    /// ```
+    /// let limiter = footbridge::Limiter::new(1);
+    /// let _permit = limiter.try_acquire();
+    /// limiter.set_total_tokens(0);
+    /// assert_eq!(limiter.available_tokens(), -1);
+    /// ```
+    pub fn set_total_tokens(&self, total: usize) {
+        let mut state = self.shared.lock();
+        state.total = total;
+        let granted = state.grant();
+        drop(state);
+        granted.into_iter().for_each(Waker::wake);
+    }
+
+    /// How many tokens there are.
+    pub fn total_tokens(&self) -> usize {
+        self.shared.lock().total
+    }
+
+    /// How many of them are taken.
+    pub fn borrowed_tokens(&self) -> usize {
+        self.shared.lock().borrowed
+    }
+
+    /// How many are left: the total less those taken, so below zero after the total was lowered.
+    pub fn available_tokens(&self) -> isize {
+        let state = self.shared.lock();
+        let signed = |tokens| isize::try_from(tokens).unwrap_or(isize::MAX);
+        signed(state.total) - signed(state.borrowed)
+    }
+
+    /// What tells this limiter from others while it lives.
+    pub(crate) fn address(&self) -> usize {
+        Arc::as_ptr(&self.shared).addr()
+    }
+
+    fn permit(&self) -> Permit {
+        Permit {
+            limiter: self.clone(),
+        }
+    }
+
+    fn release(&self) {
+        let mut state = self.shared.lock();
+        state.borrowed -= 1;
+        let granted = state.grant();
+        drop(state);
+        granted.into_iter().for_each(Waker::wake);
+    }
+
+    /// # Panics
+    /// If whoever might give a token back waits, through however many hops, for this very call.
+    fn refuse_self_wait(&self, total: usize, borrowed: usize) {
+        let held = tokens_held_by_ancestors(self.address());
+        if held.is_empty() || held.len() < borrowed {
+            return;
+        }
+        let places: Vec<_> = held
+            .iter()
+            .map(|token| token.taken_at.to_string())
+            .collect();
+        panic!(
+            "deadlock: this call asks for a token of a limiter of {total} whose tokens are all held \
+             by calls that it is nested in, and that wait for it; they were asked for at {}",
+            places.join(", ")
+        );
+    }
+}
+
+impl fmt::Debug for Limiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.shared.lock();
+        f.debug_struct("Limiter")
+            .field("total_tokens", &state.total)
+            .field("borrowed_tokens", &state.borrowed)
+            .field("waiting", &state.waiting.len())
+            .finish()
+    }
+}
+
+/// What [`Limiter::acquire`] returns.
+#[must_use = "futures do nothing unless they are awaited"]
+pub struct Acquire {
+    limiter: Limiter,
+    line: Line,
+}
+
+enum Line {
+    NotYet,
+    At(u64),
+    Done,
+}
+
+impl Future for Acquire {
+    type Output = Permit;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Permit> {
+        let limiter = self.limiter.clone();
+        match self.line {
+            Line::NotYet => {
+                if let Some(permit) = limiter.try_acquire() {
+                    self.line = Line::Done;
+                    return Poll::Ready(permit);
+                }
+                let (total, borrowed) = {
+                    let state = limiter.shared.lock();
+                    (state.total, state.borrowed)
+                };
+                limiter.refuse_self_wait(total, borrowed);
+                let waker = context.waker().clone();
+                let mut state = limiter.shared.lock();
+                let place = state.next_in_line;
+                state.next_in_line += 1;
+                state.waiting.insert(place, waker);
+                // A token may have come free since: it is for the first in line, which this may be.
+                let granted = state.grant();
+                drop(state);
+                granted.into_iter().for_each(Waker::wake);
+                self.line = Line::At(place);
+                Poll::Pending
+            }
+            Line::At(place) => {
+                let waker = context.waker().clone();
+                let mut state = limiter.shared.lock();
+                let Some(waiting) = state.waiting.get_mut(&place) else {
+                    drop(state);
+                    self.line = Line::Done;
+                    return Poll::Ready(limiter.permit());
+                };
+                let old = std::mem::replace(waiting, waker);
+                drop(state);
+                drop(old);
+                Poll::Pending
+            }
+            Line::Done => panic!("Acquire was polled after it had given its permit"),
+        }
+    }
+}
+
+impl Drop for Acquire {
+    fn drop(&mut self) {
+        let Line::At(place) = self.line else { return };
+        let waker = self.limiter.shared.lock().waiting.remove(&place);
+        if waker.is_none() {
+            // It had been granted: the token goes to the next in line.
+            self.limiter.release();
+        }
+        drop(waker);
+    }
+}
+
+impl fmt::Debug for Acquire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acquire")
+            .field("limiter", &self.limiter)
+            .finish()
+    }
+}
+
+/// A token of a [`Limiter`], given back when this is dropped.
+#[derive(Debug)]
+#[must_use = "dropping a permit gives the token back"]
+pub struct Permit {
+    limiter: Limiter,
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.limiter.release();
+    }
+}

@@ -1,0 +1,62 @@
+//! A worker's place in its pool, and how it is given back while the worker waits.
+//!
+//! The rule: whatever of ours makes a worker wait (`syncify`, `block_on`, `join`, a loop that it runs
+//! itself) leaves the place first, so that a job that the wait depends on can have it. Taking it
+//! again never waits. That is why nesting can't use up a pool.
+
+use crate::sync::thread_local;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+pub(crate) trait Place {
+    /// Gives the place back. With `bounded`, `false` is the answer, and nothing is done, where as
+    /// many are away already as may be.
+    fn leave(&self, bounded: bool) -> bool;
+    fn come_back(&self);
+}
+
+thread_local! {
+    static PLACE: RefCell<Option<Rc<dyn Place>>> = const { RefCell::new(None) };
+}
+
+/// Says that this thread is a worker, for as long as it lives.
+pub(crate) fn install(place: Rc<dyn Place>) {
+    PLACE.with(|cell| *cell.borrow_mut() = Some(place));
+}
+
+/// The thread is away from its place until this is dropped. Empty on threads that have none, and
+/// where the place was left already by a wait further down the stack.
+#[must_use]
+pub(crate) struct Away(Option<Rc<dyn Place>>);
+
+impl Drop for Away {
+    fn drop(&mut self) {
+        if let Some(place) = self.0.take() {
+            place.come_back();
+            install(place);
+        }
+    }
+}
+
+/// Leaves the place, however many are away.
+pub(crate) fn leave() -> Away {
+    let place = take();
+    if let Some(place) = &place {
+        place.leave(false);
+    }
+    Away(place)
+}
+
+/// Leaves the place, or says no where the pool's `max_parked` threads are away.
+pub(crate) fn leave_bounded() -> Option<Away> {
+    let place = take();
+    if place.as_ref().is_some_and(|place| !place.leave(true)) {
+        place.into_iter().for_each(install);
+        return None;
+    }
+    Some(Away(place))
+}
+
+fn take() -> Option<Rc<dyn Place>> {
+    PLACE.with(|cell| cell.borrow_mut().take())
+}

@@ -1,0 +1,333 @@
+//! The pool as its users know it: its settings, what it says of itself, and its end.
+
+use crate::crew::{Crew, Settings};
+use crate::parker::{Parker, Woken};
+use crate::place;
+use crate::queue;
+use crate::sync::{Arc, lazy_static, now};
+use std::fmt;
+use std::panic::Location;
+use std::time::{Duration, Instant};
+
+/// Worker threads for blocking functions: started when jobs need them, retired when they don't.
+///
+/// Cloning it gives another handle to the same threads. When the last handle is dropped, the jobs
+/// that are queued or running still finish, and idle threads end at once; [`shutdown`](Self::shutdown)
+/// waits for that. A loop that was built with the pool holds a handle of its own.
+///
+/// ```
+/// use footbridge::Pool;
+///
+/// let pool = Pool::builder().max_threads(2).thread_name("disk").build();
+/// let job = pool.spawn_blocking(|| std::thread::current().name().map(String::from));
+/// assert_eq!(job.join().as_deref(), Some("disk-0"));
+/// ```
+#[derive(Clone)]
+pub struct Pool {
+    door: Arc<Door>,
+}
+
+/// What the handles share, and workers don't: it goes with the last handle.
+struct Door {
+    crew: Arc<Crew>,
+    global: bool,
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        self.crew.wind_up(false);
+    }
+}
+
+impl Pool {
+    /// The pool of the whole process, where jobs go if nothing else is said. Its threads, 512 at the
+    /// most, are started when they are first needed; it lasts as long as the process.
+    pub fn global() -> Self {
+        lazy_static! {
+            static ref GLOBAL: Pool = Pool::builder().open(true);
+        }
+        GLOBAL.clone()
+    }
+
+    /// A pool of one's own.
+    pub fn builder() -> PoolBuilder {
+        PoolBuilder::default()
+    }
+
+    /// How the pool stands just now. The figures may be out of date when they are looked at.
+    pub fn stats(&self) -> PoolStats {
+        let crew = &self.door.crew;
+        let book = crew.book.lock();
+        let own: usize = book.desks.iter().map(|desk| desk.stealer.len()).sum();
+        PoolStats {
+            threads: book.threads,
+            idle: book.sleeping(),
+            queued: crew.injector.len() + own,
+            parked_in_syncify: book.parked,
+        }
+    }
+
+    /// Ends the pool: refuses new jobs, answers the queued ones without running them, and waits until
+    /// the running ones are done and all threads gone, for `timeout` at the most.
+    ///
+    /// Whoever awaits a refused job gets a panic that says so. May be called again, and from several
+    /// threads. A job of the pool that calls it isn't waited for, by itself or by another that does. On
+    /// a thread that runs a loop it doesn't wait for jobs that wait for a loop in their turn, which could
+    /// be this one.
+    ///
+    /// # Errors
+    /// [`StillRunning`], which says which jobs had not ended: the pool stays shut, and they run on.
+    ///
+    /// # Panics
+    /// For the [`global`](Self::global) pool, which can't be shut down.
+    ///
+    /// ```
+    /// use footbridge::Pool;
+    /// use std::time::Duration;
+    ///
+    /// let pool = Pool::builder().build();
+    /// pool.spawn_blocking(|| ()).join();
+    /// pool.shutdown(Duration::from_secs(5)).unwrap();
+    /// ```
+    #[track_caller]
+    pub fn shutdown(&self, timeout: Duration) -> Result<(), StillRunning> {
+        assert!(
+            !self.door.global,
+            "Pool::shutdown: the global pool can't be shut down; give the loop or the call a pool of its own"
+        );
+        let crew = &self.door.crew;
+        crew.wind_up(true);
+        let deadline = now().checked_add(timeout);
+        let parker = Arc::new(Parker::new());
+        let own = crew.is_own_thread();
+        {
+            let mut book = crew.book.lock();
+            book.quitters.push(parker.clone());
+            book.in_shutdown += usize::from(own);
+        }
+        let _away = place::leave();
+        let mut woken = Woken::Notified;
+        loop {
+            let mut book = crew.book.lock();
+            let done = book.threads <= book.in_shutdown
+                || queue::is_running() && book.threads <= book.parked;
+            if done || woken == Woken::TimedOut {
+                book.quitters.retain(|other| !Arc::ptr_eq(other, &parker));
+                book.in_shutdown -= usize::from(own);
+                let waits_for_none = book.threads <= book.in_shutdown + usize::from(own);
+                return match waits_for_none {
+                    true => Ok(()),
+                    false => Err(StillRunning {
+                        jobs: book
+                            .desks
+                            .iter()
+                            .filter_map(|desk| {
+                                let (since, submitted_at) = (*desk.current.lock())?;
+                                Some(RunningJob {
+                                    thread: desk.name.clone(),
+                                    since,
+                                    submitted_at,
+                                })
+                            })
+                            .collect(),
+                    }),
+                };
+            }
+            drop(book);
+            woken = parker.park(deadline);
+        }
+    }
+
+    pub(crate) fn crew(&self) -> &Arc<Crew> {
+        &self.door.crew
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("max_threads", &self.door.crew.settings.max_threads)
+            .field("stats", &self.stats())
+            .finish()
+    }
+}
+
+/// Settings for a [`Pool`].
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let pool = footbridge::Pool::builder()
+///     .max_threads(4)
+///     .keep_alive(Duration::from_secs(1))
+///     .build();
+/// assert_eq!(pool.stats().threads, 0); // none before the first job
+/// ```
+#[derive(Debug)]
+#[must_use]
+pub struct PoolBuilder {
+    max_threads: usize,
+    max_parked: usize,
+    keep_alive: Duration,
+    thread_name: String,
+    stack_size: Option<usize>,
+}
+
+impl Default for PoolBuilder {
+    fn default() -> Self {
+        Self {
+            max_threads: 512,
+            max_parked: 10_000,
+            keep_alive: Duration::from_secs(10),
+            thread_name: "footbridge".into(),
+            stack_size: None,
+        }
+    }
+}
+
+impl PoolBuilder {
+    /// How many threads may run jobs at once, from 1; 512 if not set. A thread whose job waits in
+    /// `syncify`, `block_on` or `join`, or on a sleeping loop of its own, doesn't count, and the
+    /// number may be exceeded for a moment when it goes on.
+    ///
+    /// # Panics
+    /// If `threads` is 0: no job could ever run.
+    #[track_caller]
+    pub fn max_threads(mut self, threads: usize) -> Self {
+        assert!(
+            threads > 0,
+            "PoolBuilder::max_threads: 0 threads could never run a job; the least is 1"
+        );
+        self.max_threads = threads;
+        self
+    }
+
+    /// How many jobs may wait in `syncify` or `block_on` at once, 10,000 if not set. Each keeps its
+    /// thread. One more call gets [`SyncifyError::PoolExhausted`](crate::SyncifyError::PoolExhausted).
+    pub fn max_parked(mut self, jobs: usize) -> Self {
+        self.max_parked = jobs;
+        self
+    }
+
+    /// For how long a thread without a job is kept, 10 seconds if not set. The one that has worked
+    /// last is the first to be used again, so that the others can go.
+    pub fn keep_alive(mut self, keep_alive: Duration) -> Self {
+        self.keep_alive = keep_alive;
+        self
+    }
+
+    /// What the threads' names begin with, `footbridge` if not set: they are called `footbridge-0` and so on.
+    ///
+    /// # Panics
+    /// If the name holds a NUL byte, which no thread's name can.
+    #[track_caller]
+    pub fn thread_name(mut self, name: impl Into<String>) -> Self {
+        let name = name.into();
+        assert!(
+            !name.contains('\0'),
+            "PoolBuilder::thread_name: a thread's name can't hold a NUL byte"
+        );
+        self.thread_name = name;
+        self
+    }
+
+    /// The size of the threads' stacks in bytes; what [`std::thread::Builder`] takes if not set.
+    pub fn thread_stack_size(mut self, bytes: usize) -> Self {
+        self.stack_size = Some(bytes);
+        self
+    }
+
+    /// Makes the pool. No thread is started before the first job.
+    pub fn build(self) -> Pool {
+        self.open(false)
+    }
+
+    fn open(self, global: bool) -> Pool {
+        let crew = Arc::new(Crew::new(Settings {
+            max_threads: self.max_threads,
+            max_parked: self.max_parked,
+            keep_alive: self.keep_alive,
+            thread_name: self.thread_name,
+            stack_size: self.stack_size,
+        }));
+        Pool {
+            door: Arc::new(Door { crew, global }),
+        }
+    }
+}
+
+/// How a [`Pool`] stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PoolStats {
+    /// Threads alive, or being started.
+    pub threads: usize,
+    /// Those without a job, asleep.
+    pub idle: usize,
+    /// Jobs that no thread has taken yet, among them cancelled ones whose turn hasn't come.
+    pub queued: usize,
+    /// Threads whose job waits for a loop, for another job or for a task, and whose place is free.
+    pub parked_in_syncify: usize,
+}
+
+/// What a pool that was shut down still ran when the time was up.
+#[derive(Debug, Clone)]
+pub struct StillRunning {
+    jobs: Vec<RunningJob>,
+}
+
+impl StillRunning {
+    /// The jobs that had not ended.
+    pub fn jobs(&self) -> &[RunningJob] {
+        &self.jobs
+    }
+}
+
+impl fmt::Display for StillRunning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the pool still runs {} job(s)", self.jobs.len())?;
+        for (n, job) in self.jobs.iter().enumerate() {
+            write!(f, "{} {job}", if n == 0 { ":" } else { "," })?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for StillRunning {}
+
+/// A job that outlived the time given to [`Pool::shutdown`].
+#[derive(Debug, Clone)]
+pub struct RunningJob {
+    thread: String,
+    since: Instant,
+    submitted_at: &'static Location<'static>,
+}
+
+impl RunningJob {
+    /// The name of the thread that runs it.
+    pub fn thread(&self) -> &str {
+        &self.thread
+    }
+
+    /// For how long it has run by now.
+    pub fn running_for(&self) -> Duration {
+        now().saturating_duration_since(self.since)
+    }
+
+    /// Where it was submitted: the call of `spawn_blocking`, or the one that wrapped the function.
+    pub fn submitted_at(&self) -> &'static Location<'static> {
+        self.submitted_at
+    }
+}
+
+impl fmt::Display for RunningJob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} for {:.1?}, submitted at {}",
+            self.thread,
+            self.running_for(),
+            self.submitted_at
+        )
+    }
+}

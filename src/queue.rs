@@ -1,0 +1,385 @@
+//! What a loop has to do next, and the ways in which work reaches it.
+//!
+//! The rule: what the loop's own thread pushes takes no lock; what other threads push goes into the
+//! inbox, which wakes the loop only if it sleeps, and which closes in one step with the last look into it.
+//!
+//! A task's ticket (the target of its wakers) is queued once, however often it is woken:
+//!
+//! ```text
+//!                 woken on the loop's thread
+//!          +------------------------------------------+
+//!          |  woken elsewhere            drained      v
+//!   idle --+------------------> posted --------> scheduled ---> polled ---+
+//!    ^                        (in the inbox)     (in `ready`)             |
+//!    +--------------------------------------------------------------------+
+//! ```
+//!
+//! `scheduled` is cleared before the poll, so that a wake during it counts for the next one. Only the
+//! loop's thread touches it; `posted` is what the others share.
+
+use crate::join::{contain, discard};
+use crate::parker::{Parker, Woken};
+use crate::place;
+use crate::sync::{
+    Arc, AtomicBool, AtomicUsize, Mutex, Ordering, ThreadId, current_thread, impl_wake,
+    thread_local,
+};
+use crate::task::Task;
+use crate::timers::Timers;
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::fmt;
+use std::rc::Rc;
+use std::time::Instant;
+
+pub(crate) type Call = Box<dyn FnOnce() + Send>;
+
+/// Something to do at the next turn.
+pub(crate) enum Ready {
+    Spawned(Task),
+    Woken(usize),
+    Call(Call),
+}
+
+/// The loop's own side: one thread's.
+pub(crate) struct Queue {
+    pub(crate) inbox: Arc<Inbox>,
+    pub(crate) timers: RefCell<Timers>,
+    ready: RefCell<VecDeque<Ready>>,
+    // The inbox's other buffer: the two are swapped, so neither is allocated twice.
+    drained: RefCell<Vec<Post>>,
+    closed: Cell<bool>,
+}
+
+impl Queue {
+    pub(crate) fn new(inbox: Inbox) -> Self {
+        Self {
+            inbox: Arc::new(inbox),
+            timers: RefCell::default(),
+            ready: RefCell::default(),
+            drained: RefCell::default(),
+            closed: Cell::new(false),
+        }
+    }
+
+    /// Adds something to do; a loop that has ended drops it instead.
+    pub(crate) fn push(&self, ready: Ready) {
+        if self.closed.get() {
+            return discard(ready);
+        }
+        self.ready.borrow_mut().push_back(ready);
+    }
+
+    pub(crate) fn pop(&self) -> Option<Ready> {
+        self.ready.borrow_mut().pop_front()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.ready.borrow().len()
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
+    /// Tells the host of what was pushed while the loop wasn't running.
+    pub(crate) fn tell_host(&self) {
+        let ticking = running().is_some_and(|queue| Arc::ptr_eq(&queue.inbox, &self.inbox));
+        if !ticking && self.len() > 0 {
+            self.inbox.tell_host();
+        }
+    }
+
+    /// Moves what is due by now, and what others have posted, behind what is ready.
+    pub(crate) fn gather_due(&self, now: impl FnOnce() -> Instant) {
+        if !self.timers.borrow().is_empty() {
+            let now = now();
+            loop {
+                // A statement of its own: the borrow has to end before the waker is called.
+                let due = self.timers.borrow_mut().pop_due(now);
+                let Some(waker) = due else { break };
+                waker.wake();
+            }
+        }
+        let mut posts = self.drained.take();
+        self.inbox.take(&mut posts);
+        for post in posts.drain(..) {
+            match post {
+                Post::Wake(ticket) => ticket.drained(self),
+                Post::Call(call) => self.push(Ready::Call(call)),
+            }
+        }
+        self.drained.replace(posts);
+    }
+
+    /// Closes the inbox and gives back all that will never be run, to be dropped in this order.
+    pub(crate) fn close(&self) -> (Vec<Post>, VecDeque<Ready>) {
+        self.closed.set(true);
+        (self.inbox.close(), self.ready.take())
+    }
+}
+
+thread_local! {
+    static RUNNING: RefCell<Option<Rc<Queue>>> = const { RefCell::new(None) };
+}
+
+/// This thread runs a loop until this is dropped, and then what it ran before.
+#[must_use]
+pub(crate) struct Running(Option<Rc<Queue>>);
+
+impl Running {
+    /// # Panics
+    /// If this thread runs a loop already. The text begins with `what` was tried.
+    #[track_caller]
+    pub(crate) fn enter(queue: &Rc<Queue>, what: &str) -> Self {
+        assert!(
+            !is_running(),
+            "{what}: an event loop is already running on this thread; await the future or spawn it there"
+        );
+        Self::replace(queue)
+    }
+
+    /// For the end of a loop, which may come while another one runs.
+    pub(crate) fn replace(queue: &Rc<Queue>) -> Self {
+        Self(RUNNING.with(|running| running.replace(Some(queue.clone()))))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let ended = RUNNING.with(|running| running.replace(self.0.take()));
+        drop(ended);
+    }
+}
+
+/// Whether this thread runs a loop just now.
+pub(crate) fn is_running() -> bool {
+    // While a thread ends, its thread-locals may be gone; no loop runs any more then.
+    RUNNING
+        .try_with(|running| running.borrow().is_some())
+        .unwrap_or(false)
+}
+
+/// The queue of the loop that this thread runs.
+pub(crate) fn running() -> Option<Rc<Queue>> {
+    RUNNING
+        .try_with(|running| running.borrow().clone())
+        .ok()
+        .flatten()
+}
+
+/// The target of one task's wakers.
+pub(crate) struct Ticket {
+    inbox: Arc<Inbox>,
+    // Where the loop keeps the task, or NOWHERE. The loop's thread only.
+    key: AtomicUsize,
+    // The loop's thread only.
+    scheduled: AtomicBool,
+    // Everybody's: it is in the inbox.
+    posted: AtomicBool,
+}
+
+/// The key of a task that isn't kept: not yet, or not any more.
+pub(crate) const NOWHERE: usize = usize::MAX;
+
+impl Ticket {
+    pub(crate) fn new(inbox: Arc<Inbox>, key: usize) -> Self {
+        Self {
+            inbox,
+            key: AtomicUsize::new(key),
+            scheduled: AtomicBool::new(false),
+            posted: AtomicBool::new(false),
+        }
+    }
+
+    /// Sets where the task is kept. If it was woken before it was kept, it is queued now.
+    pub(crate) fn set_key(&self, key: usize, queue: &Queue) {
+        self.key.store(key, Ordering::Relaxed);
+        if self.is_scheduled() && key != NOWHERE {
+            queue.push(Ready::Woken(key));
+        }
+    }
+
+    pub(crate) fn is_scheduled(&self) -> bool {
+        self.scheduled.load(Ordering::Relaxed)
+    }
+
+    /// Before a poll: from now on a wake counts for the next one.
+    pub(crate) fn begin_poll(&self) {
+        self.scheduled.store(false, Ordering::Relaxed);
+    }
+
+    pub(crate) fn schedule(&self, queue: &Queue) {
+        if !self.is_scheduled() {
+            self.scheduled.store(true, Ordering::Relaxed);
+            let key = self.key.load(Ordering::Relaxed);
+            if key != NOWHERE {
+                queue.push(Ready::Woken(key));
+            }
+        }
+    }
+
+    /// Makes it as new, for the next task. `&mut` is the proof that no waker is left.
+    pub(crate) fn reset(&mut self) {
+        self.key.store(NOWHERE, Ordering::Relaxed);
+        self.scheduled.store(false, Ordering::Relaxed);
+        self.posted.store(false, Ordering::Relaxed);
+    }
+
+    fn drained(&self, queue: &Queue) {
+        // Pairs with the swap in `wake`: what a thread wrote before it woke us and found `posted`
+        // set is visible to the poll that comes after this. A plain store would see nothing.
+        self.posted.swap(false, Ordering::AcqRel);
+        self.schedule(queue);
+    }
+
+    fn wake(self: &Arc<Self>) {
+        let here = RUNNING.try_with(|running| match &*running.borrow() {
+            Some(queue) if Arc::ptr_eq(&queue.inbox, &self.inbox) => {
+                self.schedule(queue);
+                true
+            }
+            _ => false,
+        });
+        // Pairs with the swap in `drained`.
+        if !here.unwrap_or(false) && !self.posted.swap(true, Ordering::AcqRel) {
+            // Refused by a loop that has ended: there is nothing left to wake.
+            let _ = self.inbox.post(Post::Wake(self.clone()));
+        }
+    }
+}
+
+impl_wake!(Ticket);
+
+/// What another thread asks of a loop.
+pub(crate) enum Post {
+    Wake(Arc<Ticket>),
+    Call(Call),
+}
+
+/// Called when a loop that its host drives has something to do.
+pub(crate) type Hook = Box<dyn Fn() + Send + Sync>;
+
+/// The loop's side that every thread may touch.
+pub(crate) struct Inbox {
+    state: Mutex<State>,
+    // Whether there may be posts. Spares the loop a lock each turn; the lock decides before it sleeps.
+    posted: AtomicBool,
+    parker: Parker,
+    hook: Option<Hook>,
+    // The host has been told since its last tick.
+    hooked: AtomicBool,
+    owner: ThreadId,
+    /// The pool that the loop was built with: carried for the bridges, which know its type.
+    pub(crate) pool: Option<Box<dyn Any + Send + Sync>>,
+}
+
+#[derive(Default)]
+struct State {
+    posts: Vec<Post>,
+    asleep: bool,
+    closed: bool,
+}
+
+impl Inbox {
+    pub(crate) fn new(hook: Option<Hook>, pool: Option<Box<dyn Any + Send + Sync>>) -> Self {
+        Self {
+            state: Mutex::default(),
+            posted: AtomicBool::new(false),
+            parker: Parker::new(),
+            hook,
+            hooked: AtomicBool::new(false),
+            owner: current_thread(),
+            pool,
+        }
+    }
+
+    /// The thread that made the loop, the only one that can run it.
+    pub(crate) fn owner(&self) -> ThreadId {
+        self.owner
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state.lock().closed
+    }
+
+    /// Leaves something for the loop, or gives it back if the loop has ended.
+    pub(crate) fn post(&self, post: Post) -> Result<(), Post> {
+        let mut state = self.state.lock();
+        if state.closed {
+            drop(state);
+            return Err(post);
+        }
+        state.posts.push(post);
+        self.posted.store(true, Ordering::Release); // Pairs with the load in `take`: a hint.
+        let asleep = std::mem::take(&mut state.asleep);
+        drop(state);
+        if asleep {
+            self.parker.unpark();
+        }
+        self.tell_host();
+        Ok(())
+    }
+
+    fn take(&self, posts: &mut Vec<Post>) {
+        // Pairs with the store in `post`. Seen late, it only delays the post by a turn.
+        if self.posted.load(Ordering::Acquire) {
+            let mut state = self.state.lock();
+            self.posted.store(false, Ordering::Relaxed);
+            std::mem::swap(&mut state.posts, posts);
+        }
+    }
+
+    pub(crate) fn has_posts(&self) -> bool {
+        !self.state.lock().posts.is_empty()
+    }
+
+    /// Sleeps until something is posted or `deadline` has come; returns at once if there are posts.
+    pub(crate) fn sleep(&self, deadline: Option<Instant>) -> Woken {
+        {
+            let mut state = self.state.lock();
+            if !state.posts.is_empty() {
+                return Woken::Notified;
+            }
+            state.asleep = true;
+        }
+        let woken = {
+            let _away = place::leave();
+            self.parker.park(deadline)
+        };
+        self.state.lock().asleep = false;
+        woken
+    }
+
+    fn close(&self) -> Vec<Post> {
+        let mut state = self.state.lock();
+        state.closed = true;
+        std::mem::take(&mut state.posts)
+    }
+
+    /// Calls the host's hook, once until the next [`begin_tick`](Self::begin_tick).
+    pub(crate) fn tell_host(&self) {
+        let Some(hook) = &self.hook else { return };
+        // Pairs with the swap in `begin_tick`: who finds it set, by whomever, comes before the tick
+        // that the host was told to make, and so does the post that he has just made.
+        if !self.hooked.swap(true, Ordering::AcqRel) {
+            if let Err(payload) = contain(hook) {
+                discard(payload);
+            }
+        }
+    }
+
+    /// Before a tick looks at anything: what comes now is for the next one.
+    pub(crate) fn begin_tick(&self) {
+        if self.hook.is_some() {
+            self.hooked.swap(false, Ordering::AcqRel); // Pairs with the swap in `tell_host`.
+        }
+    }
+}
+
+impl fmt::Debug for Inbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inbox").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,36 @@
+//! The one door to shared memory: locks, atomics, threads, deques, wakers and the clock.
+//!
+//! The rule: nothing above this file names `std::sync`, `std::thread`, parking_lot, crossbeam or
+//! loom. So one switch, here, decides what the whole crate stands on:
+//!
+//! ```text
+//!                     locks         deques            atomics, threads
+//!   default           parking_lot   crossbeam-deque   std
+//!   without features  std           deque.rs          std
+//!   footbridge_loom   loom          deque.rs          loom
+//! ```
+//!
+//! `Arc` is std's under all three, loom included: `Waker` can only be made of std's `Arc`, and what
+//! it counts is memory, never an order that other data relies on.
+
+pub(crate) use std::sync::Arc;
+
+#[cfg(any(footbridge_loom, not(feature = "crossbeam-deque")))]
+mod deque;
+#[cfg(footbridge_loom)]
+mod model;
+#[cfg(not(footbridge_loom))]
+mod native;
+mod wake;
+
+#[cfg(footbridge_loom)]
+pub(crate) use model::*;
+#[cfg(not(footbridge_loom))]
+pub(crate) use native::*;
+
+#[cfg(all(not(footbridge_loom), feature = "crossbeam-deque"))]
+pub(crate) use crossbeam_deque::{Injector, Steal, Stealer, Worker as Local};
+#[cfg(any(footbridge_loom, not(feature = "crossbeam-deque")))]
+pub(crate) use deque::{Injector, Local, Steal, Stealer};
+
+pub(crate) use wake::{impl_wake, waker, waker_ref};

@@ -1,0 +1,114 @@
+//! The face that loom explores: every lock, atomic and thread is loom's.
+//!
+//! Two things differ from the face that programs run on. A timeout is a choice of the model: a wait
+//! with a deadline either is notified or, in another branch of the search, times out (once for each
+//! condition variable). And the clock stands still: only a timeout that fired moves time on.
+
+pub(crate) use loom::sync::MutexGuard;
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+pub(crate) use loom::thread::ThreadId;
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::sync::LazyLock;
+use std::time::Instant;
+
+/// `std::thread_local!` in loom's older grammar, which has no `const` initialisers.
+macro_rules! local_of_thread {
+    ($(#[$attr:meta])* $vis:vis static $name:ident: $type:ty = const { $init:expr };) => {
+        loom::thread_local! { $(#[$attr])* $vis static $name: $type = $init; }
+    };
+    ($(#[$attr:meta])* $vis:vis static $name:ident: $type:ty = $init:expr;) => {
+        loom::thread_local! { $(#[$attr])* $vis static $name: $type = $init; }
+    };
+}
+pub(crate) use local_of_thread as thread_local;
+
+#[derive(Default)]
+pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+impl<T> Mutex<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(loom::sync::Mutex::new(value))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        self.0
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    pub(crate) fn into_inner(self) -> T {
+        self.0
+            .into_inner()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// For one waiter at a time, which is all that a parker needs. Loom's own `Condvar` has no timeouts,
+/// but its `Notify` may wake for nothing once: that is our timeout.
+#[derive(Default)]
+pub(crate) struct Condvar {
+    waiter: loom::sync::Condvar,
+    timed_waiter: loom::sync::Notify,
+}
+
+impl Condvar {
+    pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        self.waiter
+            .wait(guard)
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Always says that the deadline came first: who was notified finds that out from what the
+    /// lock holds, and has to look there anyway.
+    pub(crate) fn wait_until<'a, T>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        lock: &'a Mutex<T>,
+        _deadline: Instant,
+    ) -> (MutexGuard<'a, T>, bool) {
+        drop(guard);
+        self.timed_waiter.wait();
+        (lock.lock(), true)
+    }
+
+    pub(crate) fn notify_one(&self) {
+        self.waiter.notify_one();
+        self.timed_waiter.notify();
+    }
+}
+
+/// One moment for all time.
+pub(crate) fn now() -> Instant {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    *START
+}
+
+pub(crate) fn current_thread() -> ThreadId {
+    loom::thread::current().id()
+}
+
+pub(crate) fn start_thread(
+    name: String,
+    _stack_size: Option<usize>,
+    body: impl FnOnce() + Send + 'static,
+) -> io::Result<()> {
+    loom::thread::Builder::new()
+        .name(name)
+        .spawn(body)
+        .map(drop)
+}
+
+/// Two, as few as make a difference: a model has five threads at most.
+pub(crate) fn available_parallelism() -> io::Result<NonZeroUsize> {
+    Ok(NonZeroUsize::MIN.saturating_add(1))
+}
+
+/// `lazy_static! { static ref NAME: Type = make(); }`, for all faces alike.
+macro_rules! lazy_static {
+    (static ref $name:ident: $type:ty = $make:expr;) => {
+        loom::lazy_static! { static ref $name: $type = $make; }
+    };
+}
+pub(crate) use lazy_static;

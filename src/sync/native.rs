@@ -1,0 +1,126 @@
+//! The face that programs run on: std's atomics and threads, the locks of parking_lot or of std.
+
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+pub(crate) use std::thread::{ThreadId, available_parallelism};
+pub(crate) use std::thread_local;
+
+use std::io;
+use std::time::Instant;
+
+#[cfg(feature = "parking_lot")]
+mod locks {
+    pub(crate) use parking_lot::{Mutex, MutexGuard};
+    use std::time::Instant;
+
+    #[derive(Default)]
+    pub(crate) struct Condvar(parking_lot::Condvar);
+
+    impl Condvar {
+        pub(crate) fn wait<'a, T>(&self, mut guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+            self.0.wait(&mut guard);
+            guard
+        }
+
+        /// The flag says that the deadline came first.
+        pub(crate) fn wait_until<'a, T>(
+            &self,
+            mut guard: MutexGuard<'a, T>,
+            _lock: &'a Mutex<T>,
+            deadline: Instant,
+        ) -> (MutexGuard<'a, T>, bool) {
+            let timed_out = self.0.wait_until(&mut guard, deadline).timed_out();
+            (guard, timed_out)
+        }
+
+        pub(crate) fn notify_one(&self) {
+            self.0.notify_one();
+        }
+    }
+}
+
+#[cfg(not(feature = "parking_lot"))]
+mod locks {
+    use std::sync::PoisonError;
+    use std::time::Instant;
+
+    pub(crate) use std::sync::MutexGuard;
+
+    /// std's lock without poisoning: no code of a user's runs under a lock of ours, so a panic
+    /// can't leave one half-changed.
+    #[derive(Default)]
+    pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(crate) const fn new(value: T) -> Self {
+            Self(std::sync::Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+
+        pub(crate) fn into_inner(self) -> T {
+            self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+        }
+    }
+
+    #[derive(Default)]
+    pub(crate) struct Condvar(std::sync::Condvar);
+
+    impl Condvar {
+        pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+            self.0.wait(guard).unwrap_or_else(PoisonError::into_inner)
+        }
+
+        /// The flag says that the deadline came first.
+        pub(crate) fn wait_until<'a, T>(
+            &self,
+            guard: MutexGuard<'a, T>,
+            _lock: &'a Mutex<T>,
+            deadline: Instant,
+        ) -> (MutexGuard<'a, T>, bool) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let (guard, result) = self
+                .0
+                .wait_timeout(guard, left)
+                .unwrap_or_else(PoisonError::into_inner);
+            (guard, result.timed_out())
+        }
+
+        pub(crate) fn notify_one(&self) {
+            self.0.notify_one();
+        }
+    }
+}
+
+pub(crate) use locks::*;
+
+/// The clock that timers go by.
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+pub(crate) fn current_thread() -> ThreadId {
+    std::thread::current().id()
+}
+
+/// Starts a thread that nobody joins; what the system refuses comes back as its own error.
+pub(crate) fn start_thread(
+    name: String,
+    stack_size: Option<usize>,
+    body: impl FnOnce() + Send + 'static,
+) -> io::Result<()> {
+    let mut builder = std::thread::Builder::new().name(name);
+    if let Some(bytes) = stack_size {
+        builder = builder.stack_size(bytes);
+    }
+    builder.spawn(body).map(drop)
+}
+
+/// `lazy_static! { static ref NAME: Type = make(); }`, for all faces alike.
+macro_rules! lazy_static {
+    (static ref $name:ident: $type:ty = $make:expr;) => {
+        static $name: std::sync::LazyLock<$type> = std::sync::LazyLock::new(|| $make);
+    };
+}
+pub(crate) use lazy_static;

@@ -1,0 +1,114 @@
+//! A task: a future whose type has been forgotten, and the cell that its result goes to.
+//!
+//! The rule: a task's future is dropped on the loop's thread, before anybody is told how it ended,
+//! and somebody always is told.
+//!
+//! ```text
+//!              poll: Pending
+//!            +---------------+
+//!            v               |
+//!   spawned ---> waiting ----+---> poll: Ready or panic   cell: the value, or the panic
+//!      |            +------------> abort                  cell: Aborted
+//!      +------------+------------> the loop ends          cell: LoopClosed
+//! ```
+
+use crate::join::{Erased, JoinCell, JoinError, contain, discard};
+use crate::sync::Arc;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+pub(crate) struct Task {
+    // Empty once the task has ended.
+    future: Option<Pin<Box<dyn Step>>>,
+    cell: Arc<dyn Erased>,
+    // Whether the cell knows whom to wake for an abort.
+    watched: bool,
+}
+
+/// A future that hands its own output on, so that the loop needn't know the type.
+trait Step {
+    /// Gives the box back if there is more to do. It goes in whole so that the future can be
+    /// dropped before its output is seen.
+    fn step(
+        self: Pin<Box<Self>>,
+        context: &mut Context<'_>,
+        cell: &dyn Erased,
+    ) -> Option<Pin<Box<dyn Step>>>;
+}
+
+impl<F> Step for F
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    fn step(
+        mut self: Pin<Box<Self>>,
+        context: &mut Context<'_>,
+        cell: &dyn Erased,
+    ) -> Option<Pin<Box<dyn Step>>> {
+        let Poll::Ready(output) = self.as_mut().poll(context) else {
+            return Some(self);
+        };
+        discard(self);
+        match cell.as_any().downcast_ref::<JoinCell<F::Output>>() {
+            Some(cell) => cell.complete(Ok(output)),
+            None => unreachable!("Task::new gave the cell the type of this output"),
+        }
+        None
+    }
+}
+
+impl Task {
+    pub(crate) fn new<F>(future: F, cell: Arc<JoinCell<F::Output>>) -> Self
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        Self {
+            future: Some(Box::pin(future)),
+            cell,
+            watched: false,
+        }
+    }
+
+    /// Polls the future once, unless the task has been aborted. Ready: the task has ended.
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.cell.is_aborted() {
+            self.end(JoinError::aborted());
+        }
+        let Some(future) = self.future.take() else {
+            return Poll::Ready(());
+        };
+        match contain(|| future.step(context, &*self.cell)) {
+            Ok(None) => return Poll::Ready(()),
+            Ok(still) => self.future = still,
+            Err(payload) => {
+                self.cell.fail(JoinError::panic(payload));
+                return Poll::Ready(());
+            }
+        }
+        // A task whose handle is gone can't be aborted, and needs no watching.
+        if !self.watched && Arc::strong_count(&self.cell) > 1 {
+            self.watched = self.cell.watch(context.waker().clone());
+            if !self.watched {
+                self.end(JoinError::aborted());
+                return Poll::Ready(());
+            }
+        }
+        Poll::Pending
+    }
+
+    fn end(&mut self, why: JoinError) {
+        if let Some(future) = self.future.take() {
+            discard(future);
+            self.cell.fail(why);
+        }
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.end(JoinError::loop_closed());
+    }
+}

@@ -1,0 +1,185 @@
+//! Sleeping and giving up: timers of the current loop.
+
+use crate::handle::Handle;
+use crate::queue::{Post, running};
+use crate::sync::{Arc, now};
+use crate::timers::TimerKey;
+use std::fmt;
+use std::future::{Future, IntoFuture, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+/// Waits for `duration` from now. A duration beyond what [`Instant`] can hold is the far future.
+///
+/// As precise as the system's clock: not earlier, and later only by what else the loop has to do.
+/// `Duration::ZERO` is one turn of the loop. Dropping it takes the timer out.
+///
+/// # Panics
+/// When first polled where no footbridge loop runs: the timers are the loop's.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// let start = Instant::now();
+/// footbridge::run(footbridge::time::sleep(Duration::from_millis(2)));
+/// assert!(start.elapsed() >= Duration::from_millis(2));
+/// ```
+pub fn sleep(duration: Duration) -> Sleep {
+    sleep_until(after(duration))
+}
+
+/// Waits until `deadline`, as [`sleep`] does. One that has passed is one turn of the loop.
+///
+/// # Panics
+/// When first polled where no footbridge loop runs.
+pub fn sleep_until(deadline: Instant) -> Sleep {
+    Sleep {
+        deadline,
+        set: Set::NotYet,
+    }
+}
+
+fn after(duration: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+    let now = now();
+    now.checked_add(duration).unwrap_or_else(|| now + FAR)
+}
+
+/// What [`sleep`] and [`sleep_until`] return.
+#[must_use = "futures do nothing unless they are awaited"]
+pub struct Sleep {
+    deadline: Instant,
+    set: Set,
+}
+
+enum Set {
+    NotYet,
+    On(Handle, TimerKey),
+    Fired,
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    #[track_caller]
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if let Set::Fired = self.set {
+            return Poll::Ready(());
+        }
+        let Some(queue) = running() else {
+            panic!(
+                "footbridge::time: no event loop runs on this thread; await it inside footbridge::run, \
+                 or use the timers of the executor that runs here"
+            );
+        };
+        if let Set::On(home, key) = &self.set {
+            if Arc::ptr_eq(&home.inbox, &queue.inbox) {
+                let mut timers = queue.timers.borrow_mut();
+                let Some(waker) = timers.waker(*key) else {
+                    drop(timers);
+                    self.set = Set::Fired;
+                    return Poll::Ready(());
+                };
+                if waker.will_wake(context.waker()) {
+                    return Poll::Pending;
+                }
+            }
+            // Another task waits for it now, or another loop.
+            self.unset();
+        }
+        let waker = context.waker().clone();
+        let key = queue.timers.borrow_mut().insert(self.deadline, waker);
+        let inbox = queue.inbox.clone();
+        self.set = Set::On(Handle { inbox }, key);
+        Poll::Pending
+    }
+}
+
+impl Sleep {
+    fn unset(&mut self) {
+        let Set::On(home, key) = std::mem::replace(&mut self.set, Set::NotYet) else {
+            return;
+        };
+        match running().filter(|queue| Arc::ptr_eq(&queue.inbox, &home.inbox)) {
+            Some(queue) => {
+                let waker = queue.timers.borrow_mut().remove(key);
+                drop(waker);
+            }
+            // Dropped elsewhere: the loop takes it out itself.
+            None => {
+                let remove = move || {
+                    if let Some(queue) = running() {
+                        let waker = queue.timers.borrow_mut().remove(key);
+                        drop(waker);
+                    }
+                };
+                let _ = home.inbox.post(Post::Call(Box::new(remove)));
+            }
+        }
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        self.unset();
+    }
+}
+
+impl fmt::Debug for Sleep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sleep")
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Gives `future` until `duration` from now, and then drops it.
+///
+/// If both are due at once, the future wins.
+///
+/// # Errors
+/// [`Elapsed`], if the future wasn't ready in time.
+///
+/// # Panics
+/// When first polled where no footbridge loop runs.
+///
+/// ```
+/// use footbridge::time::{sleep, timeout};
+/// use std::time::Duration;
+///
+/// footbridge::run(async {
+///     let late = timeout(Duration::from_millis(1), sleep(Duration::MAX)).await;
+///     assert!(late.is_err());
+/// });
+/// ```
+pub fn timeout<F: IntoFuture>(
+    duration: Duration,
+    future: F,
+) -> impl Future<Output = Result<F::Output, Elapsed>> {
+    let mut sleep = sleep(duration);
+    async move {
+        let mut future = pin!(future.into_future());
+        poll_fn(|context| {
+            if let Poll::Ready(output) = future.as_mut().poll(context) {
+                return Poll::Ready(Ok(output));
+            }
+            Pin::new(&mut sleep)
+                .poll(context)
+                .map(|()| Err(Elapsed(())))
+        })
+        .await
+    }
+}
+
+/// The time that [`timeout`] gave has passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Elapsed(());
+
+impl fmt::Display for Elapsed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the time given has passed before the future was ready")
+    }
+}
+
+impl std::error::Error for Elapsed {}

@@ -1,0 +1,96 @@
+//! Which waker is due when: a heap of deadlines over a slab of wakers.
+//!
+//! Most timers are timeouts that never fire, so taking one out has to cost next to nothing: it
+//! empties its place in the slab and leaves its entry in the heap, to be skipped when it comes up.
+//! Once most entries are such shells the heap is swept. Equal deadlines fire in the order in which they were set.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::task::Waker;
+use std::time::Instant;
+
+/// Names a timer, for as long as it hasn't fired. The number is never used twice.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct TimerKey {
+    place: usize,
+    number: u64,
+}
+
+#[derive(Default)]
+pub(crate) struct Timers {
+    heap: BinaryHeap<Reverse<(Instant, u64, usize)>>,
+    wakers: Vec<Option<(u64, Waker)>>,
+    vacant: Vec<usize>,
+    next_number: u64,
+}
+
+impl Timers {
+    pub(crate) fn insert(&mut self, deadline: Instant, waker: Waker) -> TimerKey {
+        let number = self.next_number;
+        self.next_number += 1;
+        let place = self.vacant.pop().unwrap_or_else(|| {
+            self.wakers.push(None);
+            self.wakers.len() - 1
+        });
+        self.wakers[place] = Some((number, waker));
+        self.heap.push(Reverse((deadline, number, place)));
+        TimerKey { place, number }
+    }
+
+    /// The waker of a timer that hasn't fired.
+    pub(crate) fn waker(&mut self, key: TimerKey) -> Option<&mut Waker> {
+        match self.wakers.get_mut(key.place) {
+            Some(Some((number, waker))) if *number == key.number => Some(waker),
+            _ => None,
+        }
+    }
+
+    /// Takes a timer out. The caller drops the waker, with nothing borrowed.
+    #[must_use]
+    pub(crate) fn remove(&mut self, key: TimerKey) -> Option<Waker> {
+        self.waker(key)?;
+        let (_, waker) = self.wakers[key.place].take()?;
+        self.vacant.push(key.place);
+        let set = self.wakers.len() - self.vacant.len();
+        if self.heap.len() > 2 * set + 64 {
+            let wakers = &self.wakers;
+            self.heap
+                .retain(|Reverse((_, number, place))| is_set(wakers, *place, *number));
+            self.heap.shrink_to(2 * self.heap.len());
+            if set == 0 {
+                self.wakers = Vec::new();
+                self.vacant = Vec::new();
+            }
+        }
+        Some(waker)
+    }
+
+    /// The earliest deadline.
+    pub(crate) fn next_deadline(&mut self) -> Option<Instant> {
+        while let Some(&Reverse((deadline, number, place))) = self.heap.peek() {
+            if is_set(&self.wakers, place, number) {
+                return Some(deadline);
+            }
+            self.heap.pop();
+        }
+        None
+    }
+
+    /// Takes out the first timer that is due at `now`.
+    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<Waker> {
+        if self.next_deadline()? > now {
+            return None;
+        }
+        let Reverse((_, _, place)) = self.heap.pop()?;
+        self.vacant.push(place);
+        self.wakers[place].take().map(|(_, waker)| waker)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.heap.is_empty()
+    }
+}
+
+fn is_set(wakers: &[Option<(u64, Waker)>], place: usize, number: u64) -> bool {
+    matches!(wakers.get(place), Some(Some((set, _))) if *set == number)
+}

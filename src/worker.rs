@@ -1,0 +1,242 @@
+//! A worker: a thread that takes jobs and runs them until there are none for long enough.
+//!
+//! ```text
+//!                 a job          done
+//!   looking <-------------- running <---------+
+//!    |   ^ |                   ^              |
+//!    |   | +-------------------+              |
+//!    |   | brought                            |
+//!    v   |                                    |
+//!   asleep ---> keep_alive has passed: ends   |
+//!    |   ^                                    |
+//!    |   | the queue is empty                 |
+//!    v   |            nothing moves in WATCH  |
+//!   on watch ---------------------------------+
+//! ```
+//!
+//! Where it looks: in its own queue, then in the shared one, then in everybody else's; the last look
+//! is made under the book's lock, with the thread already on the list of sleepers.
+//!
+//! A watcher is what keeps a burst of short jobs from starting hundreds of threads, and jobs that
+//! wait for each other from waiting for ever: while jobs are queued, one thread is awake now and then
+//! to see whether the others get on with them. If they don't, it takes one, and twice as many come as the last time.
+
+use crate::crew::{Crew, LOOKER, SURPLUS};
+use crate::idle::{Book, Desk, Role};
+use crate::job::Run;
+use crate::parker::Woken;
+use crate::place::{self, Place};
+use crate::sync::{Arc, Local, MutexGuard, Ordering, fence, now};
+use std::ops::ControlFlow;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// How long a watcher waits for the others to get on.
+const WATCH: Duration = Duration::from_micros(50);
+
+/// After so many jobs of its own queue a worker looks into the shared one first, lest a job that
+/// keeps submitting jobs starves it.
+const FAIRNESS: usize = 61;
+
+pub(crate) struct Worker {
+    crew: Arc<Crew>,
+    desk: Arc<Desk>,
+    local: Rc<Local<Arc<dyn Run>>>,
+    /// Counted in `Crew::awake`.
+    looking: bool,
+}
+
+pub(crate) fn main(crew: Arc<Crew>, desk: Arc<Desk>, local: Local<Arc<dyn Run>>, role: Role) {
+    let local = Rc::new(local);
+    crew.adopt(&local);
+    place::install(Rc::new(WorkersPlace(crew.clone())));
+    let mut worker = Worker {
+        crew,
+        desk,
+        local,
+        looking: role == Role::Look,
+    };
+    let mut next = match role {
+        Role::Look => ControlFlow::Continue(()),
+        Role::Watch => worker.watch(),
+    };
+    while next.is_continue() {
+        next = match worker.find() {
+            Some(job) => {
+                worker.run(job);
+                ControlFlow::Continue(())
+            }
+            None => worker.rest(),
+        };
+    }
+}
+
+struct WorkersPlace(Arc<Crew>);
+
+impl Place for WorkersPlace {
+    fn leave(&self, bounded: bool) -> bool {
+        self.0.leave(bounded)
+    }
+
+    fn come_back(&self) {
+        self.0.come_back();
+    }
+}
+
+impl Worker {
+    fn find(&self) -> Option<Arc<dyn Run>> {
+        let crew = &self.crew;
+        if crew.awake.load(Ordering::Relaxed) & SURPLUS != 0 {
+            // `rest` decides, under the lock, whether it is this one that has to go idle.
+            return None;
+        }
+        if self.desk.taken.load(Ordering::Relaxed) % FAIRNESS == FAIRNESS - 1 {
+            return crew.take_batch(&self.local).or_else(|| self.local.pop());
+        }
+        self.local.pop().or_else(|| crew.take_batch(&self.local))
+    }
+
+    fn run(&mut self, job: Arc<dyn Run>) {
+        let taken = self.desk.taken.load(Ordering::Relaxed);
+        self.desk
+            .taken
+            .store(taken.wrapping_add(1), Ordering::Relaxed);
+        self.stop_looking();
+        *self.desk.current.lock() = Some((now(), job.submitted_at()));
+        let (crew, local, looking) = (&self.crew, &self.local, &mut self.looking);
+        job.run(&mut || {
+            // Before the result is seen: who answers it with another job shall find this thread
+            // looking, and not start a second one. With jobs left, somebody is looking already.
+            if local.is_empty() && crew.injector.is_empty() {
+                crew.awake.fetch_add(LOOKER, Ordering::SeqCst);
+                *looking = true;
+            }
+        });
+    }
+
+    /// This thread has found a job, and may be gone for long. If it was the last one looking, and
+    /// there are more jobs, it brings the next before it begins.
+    fn stop_looking(&mut self) {
+        let crew = &self.crew;
+        if !self.local.is_empty() {
+            crew.unseen.store(true, Ordering::Release); // Pairs with the swap in `rest`.
+        }
+        let others = if std::mem::take(&mut self.looking) {
+            let others = crew.awake.fetch_sub(LOOKER, Ordering::SeqCst) - LOOKER;
+            fence(Ordering::SeqCst); // Pairs with the one in `Crew::submit`.
+            others
+        } else {
+            crew.awake.load(Ordering::Relaxed)
+        };
+        if others == 0
+            && (!self.local.is_empty()
+                || !crew.injector.is_empty()
+                || crew.unseen.load(Ordering::Relaxed))
+        {
+            crew.bring(crew.book.lock(), true);
+        }
+    }
+
+    /// Nothing found: looks everywhere a last time, and sleeps.
+    fn rest(&mut self) -> ControlFlow<()> {
+        let crew = self.crew.clone();
+        let mut book = crew.book.lock();
+        let surplus = book.active() > crew.settings.max_threads;
+        book.fall_asleep(&self.desk);
+        if std::mem::take(&mut self.looking) {
+            crew.awake.fetch_sub(LOOKER, Ordering::SeqCst);
+        }
+        crew.update(&book);
+        // Pairs with the stores of `true`: whose mark is wiped off here, his jobs are seen below.
+        crew.unseen.swap(false, Ordering::Acquire);
+        fence(Ordering::SeqCst); // Pairs with the one in `Crew::submit`.
+        if surplus {
+            crew.unseen.store(true, Ordering::Relaxed);
+            // The others are as many as may be; each looks when its job is done.
+            return self.sleep(&crew, book);
+        }
+        let Some(job) = crew.steal(&book) else {
+            return self.sleep(&crew, book);
+        };
+        let _ = book.wake_up(&self.desk);
+        crew.update(&book);
+        if crew.has_jobs(&book) {
+            crew.unseen.store(true, Ordering::Relaxed);
+        }
+        drop(book);
+        self.run(job);
+        ControlFlow::Continue(())
+    }
+
+    /// On the list of sleepers. Sleeps until somebody takes it off, or `keep_alive` has passed.
+    fn sleep<'a>(&mut self, crew: &'a Crew, mut book: MutexGuard<'a, Book>) -> ControlFlow<()> {
+        let deadline = after(crew.settings.keep_alive);
+        let mut woken = Woken::Notified;
+        loop {
+            if (book.retiring || woken == Woken::TimedOut) && book.wake_up(&self.desk) {
+                book.strike_off(&self.desk);
+                crew.update(&book);
+                return ControlFlow::Break(());
+            }
+            drop(book);
+            *self.desk.current.lock() = None;
+            woken = self.desk.parker.park(deadline);
+            book = crew.book.lock();
+            if book.is_watcher(&self.desk) {
+                drop(book);
+                return self.watch();
+            }
+            if !book.is_asleep(&self.desk) {
+                self.looking = true;
+                return ControlFlow::Continue(());
+            }
+        }
+    }
+
+    fn watch(&mut self) -> ControlFlow<()> {
+        let crew = self.crew.clone();
+        let mut before = crew.book.lock().jobs_taken();
+        loop {
+            let _ = self.desk.parker.park(after(WATCH));
+            let mut book = crew.book.lock();
+            if !book.is_watcher(&self.desk) {
+                // Somebody had a lone job and took the watcher for it.
+                self.looking = true;
+                return ControlFlow::Continue(());
+            }
+            if book.active() < crew.settings.max_threads && crew.has_jobs(&book) {
+                let taken = book.jobs_taken();
+                // Less than one each: the jobs are longer than the watch, or they wait.
+                let active = book.active();
+                if taken.wrapping_sub(before) < active.max(1) || active < crew.cores {
+                    book.grow();
+                    book.end_watch(&self.desk);
+                    crew.awake.fetch_add(LOOKER, Ordering::SeqCst);
+                    crew.update(&book);
+                    self.looking = true;
+                    return ControlFlow::Continue(());
+                }
+                book.stop_growing();
+                before = taken;
+                continue;
+            }
+            // Nothing to watch: sleeps, unless a job came just now that counted on the watch.
+            book.stop_growing();
+            book.end_watch(&self.desk);
+            book.fall_asleep(&self.desk);
+            crew.update(&book);
+            fence(Ordering::SeqCst); // Pairs with the one in `Crew::submit`.
+            if book.active() < crew.settings.max_threads && crew.has_jobs(&book) {
+                let _ = book.wake_up(&self.desk);
+                book.resume_watch(&self.desk);
+                crew.update(&book);
+                continue;
+            }
+            return self.sleep(&crew, book);
+        }
+    }
+}
+
+fn after(duration: Duration) -> Option<Instant> {
+    now().checked_add(duration)
+}
