@@ -244,7 +244,7 @@ impl<R> BlockingTask<R> {
             });
             job.scope().set_ancestry(current_call(), token);
             let Some(limit) = limit.take() else {
-                crew.submit(job.clone().into_run());
+                crew.submit(job.clone().into_queued());
                 self.stage = Stage::Submitted;
                 return Poll::Ready(());
             };
@@ -256,7 +256,7 @@ impl<R> BlockingTask<R> {
                 return Poll::Pending;
             };
             job.set_permit(permit);
-            crew.submit(job.clone().into_run());
+            crew.submit(job.clone().into_queued());
             self.stage = Stage::Submitted;
         }
         Poll::Ready(())

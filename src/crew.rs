@@ -21,13 +21,12 @@
 //! the submitter sees that he has gone. The fences are SeqCst, and there are no others in this crate.
 
 use crate::idle::{Book, Bring, Desk, Role};
-use crate::job::{Refusal, Run};
+use crate::job::{Queued, Refusal};
 use crate::parker::Parker;
 use crate::sync::{
     Arc, AtomicBool, AtomicUsize, Injector, Local, Mutex, MutexGuard, Ordering, Steal,
     available_parallelism, fence, start_thread, thread_local,
 };
-use crate::worker;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -51,7 +50,7 @@ pub(crate) struct Settings {
 
 pub(crate) struct Crew {
     pub(crate) settings: Settings,
-    pub(crate) injector: Injector<Arc<dyn Run>>,
+    pub(crate) injector: Injector<Queued>,
     pub(crate) book: Mutex<Book>,
     pub(crate) awake: AtomicUsize,
     /// Some thread's own queue may hold jobs: the last one to stop looking has to bring another, who
@@ -60,15 +59,22 @@ pub(crate) struct Crew {
     closed: AtomicBool,
     pub(crate) cores: usize,
     started: AtomicUsize,
+    /// What a started thread does: `worker::main`.
+    thread_main: ThreadMain,
 }
+
+type ThreadMain = fn(Arc<Crew>, Arc<Desk>, Local<Queued>, Role);
+
+/// A worker's own queue, as the worker holds it.
+pub(crate) type OwnQueue = Rc<Local<Queued>>;
 
 thread_local! {
     // The queue of the worker that this thread is, and whose.
-    static OWN: RefCell<Option<(Arc<Crew>, Rc<Local<Arc<dyn Run>>>)>> = const { RefCell::new(None) };
+    static OWN: RefCell<Option<(Arc<Crew>, OwnQueue)>> = const { RefCell::new(None) };
 }
 
 impl Crew {
-    pub(crate) fn new(settings: Settings) -> Self {
+    pub(crate) fn new(settings: Settings, thread_main: ThreadMain) -> Self {
         Self {
             settings,
             injector: Injector::new(),
@@ -78,16 +84,17 @@ impl Crew {
             closed: AtomicBool::new(false),
             cores: available_parallelism().map_or(2, |cores| cores.get().max(2)),
             started: AtomicUsize::new(0),
+            thread_main,
         }
     }
 
     /// Makes this thread a worker of this crew.
-    pub(crate) fn adopt(self: &Arc<Self>, local: &Rc<Local<Arc<dyn Run>>>) {
+    pub(crate) fn adopt(self: &Arc<Self>, local: &OwnQueue) {
         OWN.with(|own| *own.borrow_mut() = Some((self.clone(), local.clone())));
     }
 
     /// The calling thread's own queue, if it is one of ours.
-    fn own_queue(self: &Arc<Self>) -> Option<Rc<Local<Arc<dyn Run>>>> {
+    fn own_queue(self: &Arc<Self>) -> Option<OwnQueue> {
         OWN.try_with(|own| match &*own.borrow() {
             Some((crew, local)) if Arc::ptr_eq(crew, self) => Some(local.clone()),
             _ => None,
@@ -100,7 +107,7 @@ impl Crew {
         self.own_queue().is_some()
     }
 
-    pub(crate) fn submit(self: &Arc<Self>, job: Arc<dyn Run>) {
+    pub(crate) fn submit(self: &Arc<Self>, job: Queued) {
         if self.closed.load(Ordering::Relaxed) {
             return job.refuse(Refusal::ShutDown);
         }
@@ -160,7 +167,7 @@ impl Crew {
         }
     }
 
-    fn new_desk(&self, local: &Local<Arc<dyn Run>>) -> Arc<Desk> {
+    fn new_desk(&self, local: &Local<Queued>) -> Arc<Desk> {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
         Arc::new(Desk {
             name: format!("{}-{number}", self.settings.thread_name),
@@ -171,10 +178,11 @@ impl Crew {
         })
     }
 
-    fn start(self: &Arc<Self>, desk: Arc<Desk>, local: Local<Arc<dyn Run>>, role: Role) {
+    fn start(self: &Arc<Self>, desk: Arc<Desk>, local: Local<Queued>, role: Role) {
         let body = {
             let (crew, desk) = (self.clone(), desk.clone());
-            move || worker::main(crew, desk, local, role)
+            let thread_main = self.thread_main;
+            move || thread_main(crew, desk, local, role)
         };
         let Err(error) = start_thread(desk.name.clone(), self.settings.stack_size, body) else {
             return;
@@ -225,7 +233,7 @@ impl Crew {
     }
 
     /// A job from the shared queue, with a batch for `local`.
-    pub(crate) fn take_batch(&self, local: &Local<Arc<dyn Run>>) -> Option<Arc<dyn Run>> {
+    pub(crate) fn take_batch(&self, local: &Local<Queued>) -> Option<Queued> {
         loop {
             match self.injector.steal_batch_with_limit_and_pop(local, BATCH) {
                 Steal::Success(job) => return Some(job),
@@ -236,7 +244,7 @@ impl Crew {
     }
 
     /// A job from any queue there is, and whether that queue held more.
-    pub(crate) fn steal(&self, book: &Book) -> Option<Arc<dyn Run>> {
+    pub(crate) fn steal(&self, book: &Book) -> Option<Queued> {
         loop {
             let mut retry = false;
             let all = book.desks.iter().map(|desk| desk.stealer.steal());

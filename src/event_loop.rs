@@ -4,11 +4,14 @@
 //! starves neither the timers, nor the inbox, nor the main future (which waits in the same line).
 
 use crate::handle::{Handle, JoinHandle};
-use crate::join::{JoinCell, contain, discard};
+use crate::inbox::Hook;
+use crate::join::{contain, discard};
 use crate::parker::Woken;
-use crate::queue::{Hook, Inbox, NOWHERE, Queue, Ready, Running, Ticket, running};
+use crate::queue::{Inbox, NOWHERE, Queue, Ready, Running, Ticket, running};
+use crate::spawner::LocalSpawner;
 use crate::sync::{Arc, now, waker_ref};
 use crate::task::Task;
+use crate::tasks::Tasks;
 use std::any::Any;
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -37,51 +40,6 @@ pub fn run<F: Future>(main: F) -> F::Output {
         "footbridge::run: an event loop is already running on this thread; await the future or spawn it there"
     );
     EventLoop::new().run_until(main)
-}
-
-/// Spawns a task on the current loop: the one that this thread runs. It never starts inside this
-/// call, and it need not be `Send`.
-///
-/// Dropping the handle detaches the task; the end of the loop drops it.
-///
-/// # Panics
-/// Where this thread runs no loop. From another thread, use [`Handle::spawn`].
-///
-/// ```
-/// use std::rc::Rc;
-///
-/// footbridge::run(async {
-///     let local = Rc::new(5);
-///     let task = footbridge::spawn(async move { *local });
-///     assert_eq!(task.await.unwrap(), 5);
-/// });
-/// ```
-#[track_caller]
-pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
-where
-    F: Future + 'static,
-    F::Output: 'static,
-{
-    let Some(queue) = running() else {
-        panic!(
-            "footbridge::spawn: no event loop runs on this thread; call it inside footbridge::run, \
-             or use Handle::spawn from other threads"
-        );
-    };
-    spawn_on(&queue, future)
-}
-
-fn spawn_on<F>(queue: &Queue, future: F) -> JoinHandle<F::Output>
-where
-    F: Future + 'static,
-    F::Output: 'static,
-{
-    let cell = Arc::new(JoinCell::new());
-    queue.push(Ready::Spawned(Task::new(future, cell.clone())));
-    JoinHandle {
-        cell,
-        owner: queue.inbox.owner(),
-    }
 }
 
 /// Lets everything else that is ready have its turn, once. Works on any executor.
@@ -350,66 +308,6 @@ impl fmt::Debug for EventLoop {
     }
 }
 
-/// The tasks that have been polled and aren't done, each in a place whose number is its key.
-#[derive(Default)]
-struct Tasks {
-    places: Vec<Option<Kept>>,
-    vacant: Vec<usize>,
-    spawned: u64,
-}
-
-struct Kept {
-    // Empty: it has ended, and its key is still in the queue.
-    task: Option<Task>,
-    ticket: Arc<Ticket>,
-    // In the order of spawning.
-    number: u64,
-}
-
-impl Tasks {
-    fn insert(&mut self, task: Task, ticket: Arc<Ticket>) -> usize {
-        let key = self.vacant.pop().unwrap_or_else(|| {
-            self.places.push(None);
-            self.places.len() - 1
-        });
-        self.places[key] = Some(Kept {
-            task: Some(task),
-            ticket,
-            number: self.spawned,
-        });
-        self.spawned += 1;
-        key
-    }
-
-    fn get(&mut self, key: usize) -> Option<&mut Kept> {
-        self.places.get_mut(key)?.as_mut()
-    }
-
-    fn remove(&mut self, key: usize) -> Arc<Ticket> {
-        let Some(kept) = self.places[key].take() else {
-            unreachable!("a key is removed once, by the turn that it is in the queue for")
-        };
-        self.vacant.push(key);
-        // A burst that is over gives its memory back.
-        if self.vacant.len() == self.places.len() && self.places.len() > 1024 {
-            *self = Self {
-                spawned: self.spawned,
-                ..Self::default()
-            };
-        }
-        kept.ticket
-    }
-
-    fn take_in_order(&mut self) -> impl Iterator<Item = Kept> + use<> {
-        let mut kept: Vec<_> = std::mem::take(&mut self.places)
-            .into_iter()
-            .flatten()
-            .collect();
-        kept.sort_unstable_by_key(|kept| kept.number);
-        kept.into_iter()
-    }
-}
-
 /// Settings for an [`EventLoop`].
 ///
 /// ```
@@ -451,90 +349,5 @@ impl EventLoopBuilder {
 impl fmt::Debug for EventLoopBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EventLoopBuilder").finish_non_exhaustive()
-    }
-}
-
-/// Spawns on a loop from code on its own thread, whether or not it runs just now. `Clone`, not `Send`.
-///
-/// Holding one doesn't keep the loop from ending: a task spawned after that is dropped at once, and
-/// its handle says that it was cancelled.
-///
-/// ```
-/// use footbridge::LocalSpawner;
-///
-/// footbridge::run(async {
-///     let spawner = LocalSpawner::current();
-///     assert_eq!(spawner.spawn(async { 3 }).await.unwrap(), 3);
-/// });
-/// ```
-#[derive(Clone)]
-pub struct LocalSpawner {
-    queue: Rc<Queue>,
-}
-
-impl LocalSpawner {
-    /// The spawner of the loop that this thread runs.
-    ///
-    /// # Panics
-    /// Where this thread runs no loop.
-    #[track_caller]
-    pub fn current() -> Self {
-        let Some(queue) = running() else {
-            panic!(
-                "LocalSpawner::current: no event loop runs on this thread; call it inside \
-                 footbridge::run, or take EventLoop::spawner"
-            );
-        };
-        Self { queue }
-    }
-
-    /// Spawns a task, which never starts inside this call. It need not be `Send`.
-    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
-    where
-        F: Future + 'static,
-        F::Output: 'static,
-    {
-        let handle = spawn_on(&self.queue, future);
-        self.queue.tell_host();
-        handle
-    }
-}
-
-impl fmt::Debug for LocalSpawner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LocalSpawner")
-            .field("closed", &self.queue.is_closed())
-            .finish()
-    }
-}
-
-#[cfg(feature = "futures-task")]
-mod spawn {
-    use super::LocalSpawner;
-    use futures_task::{FutureObj, LocalFutureObj, LocalSpawn, Spawn, SpawnError};
-
-    impl LocalSpawn for LocalSpawner {
-        fn spawn_local_obj(&self, future: LocalFutureObj<'static, ()>) -> Result<(), SpawnError> {
-            self.status_local()?;
-            drop(self.spawn(future));
-            Ok(())
-        }
-
-        fn status_local(&self) -> Result<(), SpawnError> {
-            match self.queue.is_closed() {
-                false => Ok(()),
-                true => Err(SpawnError::shutdown()),
-            }
-        }
-    }
-
-    impl Spawn for LocalSpawner {
-        fn spawn_obj(&self, future: FutureObj<'static, ()>) -> Result<(), SpawnError> {
-            self.spawn_local_obj(future.into())
-        }
-
-        fn status(&self) -> Result<(), SpawnError> {
-            self.status_local()
-        }
     }
 }

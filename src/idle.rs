@@ -6,7 +6,7 @@
 //! - the last to fall asleep is the first to be woken, so that the others can retire;
 //! - there is one watcher at most.
 
-use crate::job::Run;
+use crate::job::Queued;
 use crate::parker::Parker;
 use crate::sync::{Arc, AtomicUsize, Mutex, Ordering, Stealer};
 use std::panic::Location;
@@ -16,7 +16,7 @@ use std::time::Instant;
 pub(crate) struct Desk {
     pub(crate) name: String,
     pub(crate) parker: Parker,
-    pub(crate) stealer: Stealer<Arc<dyn Run>>,
+    pub(crate) stealer: Stealer<Queued>,
     /// How many jobs it has taken. Written by the worker, read by the watcher: a hint, so relaxed.
     pub(crate) taken: AtomicUsize,
     /// The job it runs: since when, and where that was submitted.

@@ -77,6 +77,9 @@ pub(crate) trait Run: Send + Sync {
     fn submitted_at(&self) -> &'static Location<'static>;
 }
 
+/// A job in a queue.
+pub(crate) type Queued = Arc<dyn Run>;
+
 /// A job as its caller sees it.
 pub(crate) trait Outcome<R>: Run {
     /// Sets the loop that it belongs to.
@@ -90,7 +93,7 @@ pub(crate) trait Outcome<R>: Run {
     fn is_finished(&self) -> bool;
     /// The caller goes away.
     fn cancel(&self);
-    fn into_run(self: Arc<Self>) -> Arc<dyn Run>;
+    fn into_queued(self: Arc<Self>) -> Queued;
 }
 
 impl<F, R> Job<F, R>
@@ -263,7 +266,7 @@ where
         drop(waiter);
     }
 
-    fn into_run(self: Arc<Self>) -> Arc<dyn Run> {
+    fn into_queued(self: Arc<Self>) -> Queued {
         self
     }
 }

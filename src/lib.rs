@@ -15,12 +15,16 @@ mod pool;
 mod crew;
 mod idle;
 mod job;
+mod spawner;
+mod tasks;
 mod worker;
 
-mod cancel;
 mod handle;
-mod limiter;
 mod queue;
+
+mod cancel;
+mod inbox;
+mod limiter;
 mod task;
 
 mod join;
@@ -35,10 +39,11 @@ pub mod time;
 pub use asyncify::{Asyncify, BlockingFn, asyncify};
 pub use blocking_task::{BlockingTask, spawn_blocking};
 pub use cancel::{Cancelled, check_cancelled};
-pub use event_loop::{EventLoop, EventLoopBuilder, LocalSpawner, run, spawn, yield_now};
+pub use event_loop::{EventLoop, EventLoopBuilder, run, yield_now};
 pub use gather::{Gather, gather};
 pub use handle::{Handle, JoinHandle};
 pub use join::JoinError;
 pub use limiter::{Acquire, Limiter, Permit};
 pub use pool::{Pool, PoolBuilder, PoolStats, RunningJob, StillRunning};
+pub use spawner::{LocalSpawner, spawn};
 pub use syncify::{AsyncFunction, Syncify, SyncifyError, syncify};

@@ -5,6 +5,7 @@ use crate::parker::{Parker, Woken};
 use crate::place;
 use crate::queue;
 use crate::sync::{Arc, lazy_static, now};
+use crate::worker;
 use std::fmt;
 use std::panic::Location;
 use std::time::{Duration, Instant};
@@ -243,13 +244,14 @@ impl PoolBuilder {
     }
 
     fn open(self, global: bool) -> Pool {
-        let crew = Arc::new(Crew::new(Settings {
+        let settings = Settings {
             max_threads: self.max_threads,
             max_parked: self.max_parked,
             keep_alive: self.keep_alive,
             thread_name: self.thread_name,
             stack_size: self.stack_size,
-        }));
+        };
+        let crew = Arc::new(Crew::new(settings, worker::main));
         Pool {
             door: Arc::new(Door { crew, global }),
         }

@@ -17,23 +17,25 @@
 //! `scheduled` is cleared before the poll, so that a wake during it counts for the next one. Only the
 //! loop's thread touches it; `posted` is what the others share.
 
-use crate::join::{contain, discard};
-use crate::parker::{Parker, Woken};
-use crate::place;
-use crate::sync::{
-    Arc, AtomicBool, AtomicUsize, Mutex, Ordering, ThreadId, current_thread, impl_wake,
-    thread_local,
-};
+use crate::inbox;
+use crate::join::discard;
+use crate::sync::{Arc, AtomicBool, AtomicUsize, Ordering, impl_wake, thread_local};
 use crate::task::Task;
 use crate::timers::Timers;
-use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::fmt;
 use std::rc::Rc;
 use std::time::Instant;
 
 pub(crate) type Call = Box<dyn FnOnce() + Send>;
+
+/// What another thread asks of a loop.
+pub(crate) enum Post {
+    Wake(Arc<Ticket>),
+    Call(Call),
+}
+
+pub(crate) type Inbox = inbox::Inbox<Post>;
 
 /// Something to do at the next turn.
 pub(crate) enum Ready {
@@ -251,135 +253,3 @@ impl Ticket {
 }
 
 impl_wake!(Ticket);
-
-/// What another thread asks of a loop.
-pub(crate) enum Post {
-    Wake(Arc<Ticket>),
-    Call(Call),
-}
-
-/// Called when a loop that its host drives has something to do.
-pub(crate) type Hook = Box<dyn Fn() + Send + Sync>;
-
-/// The loop's side that every thread may touch.
-pub(crate) struct Inbox {
-    state: Mutex<State>,
-    // Whether there may be posts. Spares the loop a lock each turn; the lock decides before it sleeps.
-    posted: AtomicBool,
-    parker: Parker,
-    hook: Option<Hook>,
-    // The host has been told since its last tick.
-    hooked: AtomicBool,
-    owner: ThreadId,
-    /// The pool that the loop was built with: carried for the bridges, which know its type.
-    pub(crate) pool: Option<Box<dyn Any + Send + Sync>>,
-}
-
-#[derive(Default)]
-struct State {
-    posts: Vec<Post>,
-    asleep: bool,
-    closed: bool,
-}
-
-impl Inbox {
-    pub(crate) fn new(hook: Option<Hook>, pool: Option<Box<dyn Any + Send + Sync>>) -> Self {
-        Self {
-            state: Mutex::default(),
-            posted: AtomicBool::new(false),
-            parker: Parker::new(),
-            hook,
-            hooked: AtomicBool::new(false),
-            owner: current_thread(),
-            pool,
-        }
-    }
-
-    /// The thread that made the loop, the only one that can run it.
-    pub(crate) fn owner(&self) -> ThreadId {
-        self.owner
-    }
-
-    pub(crate) fn is_closed(&self) -> bool {
-        self.state.lock().closed
-    }
-
-    /// Leaves something for the loop, or gives it back if the loop has ended.
-    pub(crate) fn post(&self, post: Post) -> Result<(), Post> {
-        let mut state = self.state.lock();
-        if state.closed {
-            drop(state);
-            return Err(post);
-        }
-        state.posts.push(post);
-        self.posted.store(true, Ordering::Release); // Pairs with the load in `take`: a hint.
-        let asleep = std::mem::take(&mut state.asleep);
-        drop(state);
-        if asleep {
-            self.parker.unpark();
-        }
-        self.tell_host();
-        Ok(())
-    }
-
-    fn take(&self, posts: &mut Vec<Post>) {
-        // Pairs with the store in `post`. Seen late, it only delays the post by a turn.
-        if self.posted.load(Ordering::Acquire) {
-            let mut state = self.state.lock();
-            self.posted.store(false, Ordering::Relaxed);
-            std::mem::swap(&mut state.posts, posts);
-        }
-    }
-
-    pub(crate) fn has_posts(&self) -> bool {
-        !self.state.lock().posts.is_empty()
-    }
-
-    /// Sleeps until something is posted or `deadline` has come; returns at once if there are posts.
-    pub(crate) fn sleep(&self, deadline: Option<Instant>) -> Woken {
-        {
-            let mut state = self.state.lock();
-            if !state.posts.is_empty() {
-                return Woken::Notified;
-            }
-            state.asleep = true;
-        }
-        let woken = {
-            let _away = place::leave();
-            self.parker.park(deadline)
-        };
-        self.state.lock().asleep = false;
-        woken
-    }
-
-    fn close(&self) -> Vec<Post> {
-        let mut state = self.state.lock();
-        state.closed = true;
-        std::mem::take(&mut state.posts)
-    }
-
-    /// Calls the host's hook, once until the next [`begin_tick`](Self::begin_tick).
-    pub(crate) fn tell_host(&self) {
-        let Some(hook) = &self.hook else { return };
-        // Pairs with the swap in `begin_tick`: who finds it set, by whomever, comes before the tick
-        // that the host was told to make, and so does the post that he has just made.
-        if !self.hooked.swap(true, Ordering::AcqRel) {
-            if let Err(payload) = contain(hook) {
-                discard(payload);
-            }
-        }
-    }
-
-    /// Before a tick looks at anything: what comes now is for the next one.
-    pub(crate) fn begin_tick(&self) {
-        if self.hook.is_some() {
-            self.hooked.swap(false, Ordering::AcqRel); // Pairs with the swap in `tell_host`.
-        }
-    }
-}
-
-impl fmt::Debug for Inbox {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inbox").finish_non_exhaustive()
-    }
-}

@@ -21,9 +21,9 @@
 //! wait for each other from waiting for ever: while jobs are queued, one thread is awake now and then
 //! to see whether the others get on with them. If they don't, it takes one, and twice as many come as the last time.
 
-use crate::crew::{Crew, LOOKER, SURPLUS};
+use crate::crew::{Crew, LOOKER, OwnQueue, SURPLUS};
 use crate::idle::{Book, Desk, Role};
-use crate::job::Run;
+use crate::job::Queued;
 use crate::parker::Woken;
 use crate::place::{self, Place};
 use crate::sync::{Arc, Local, MutexGuard, Ordering, fence, now};
@@ -41,12 +41,12 @@ const FAIRNESS: usize = 61;
 pub(crate) struct Worker {
     crew: Arc<Crew>,
     desk: Arc<Desk>,
-    local: Rc<Local<Arc<dyn Run>>>,
+    local: OwnQueue,
     /// Counted in `Crew::awake`.
     looking: bool,
 }
 
-pub(crate) fn main(crew: Arc<Crew>, desk: Arc<Desk>, local: Local<Arc<dyn Run>>, role: Role) {
+pub(crate) fn main(crew: Arc<Crew>, desk: Arc<Desk>, local: Local<Queued>, role: Role) {
     let local = Rc::new(local);
     crew.adopt(&local);
     place::install(Rc::new(WorkersPlace(crew.clone())));
@@ -84,7 +84,7 @@ impl Place for WorkersPlace {
 }
 
 impl Worker {
-    fn find(&self) -> Option<Arc<dyn Run>> {
+    fn find(&self) -> Option<Queued> {
         let crew = &self.crew;
         if crew.awake.load(Ordering::Relaxed) & SURPLUS != 0 {
             // `rest` decides, under the lock, whether it is this one that has to go idle.
@@ -96,7 +96,7 @@ impl Worker {
         self.local.pop().or_else(|| crew.take_batch(&self.local))
     }
 
-    fn run(&mut self, job: Arc<dyn Run>) {
+    fn run(&mut self, job: Queued) {
         let taken = self.desk.taken.load(Ordering::Relaxed);
         self.desk
             .taken

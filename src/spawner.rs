@@ -1,0 +1,140 @@
+//! Spawning on a loop from its own thread, where nothing has to be `Send`.
+
+use crate::handle::JoinHandle;
+use crate::join::JoinCell;
+use crate::queue::{Queue, Ready, running};
+use crate::sync::Arc;
+use crate::task::Task;
+use std::fmt;
+use std::future::Future;
+use std::rc::Rc;
+
+/// Spawns a task on the current loop: the one that this thread runs. It never starts inside this
+/// call, and it need not be `Send`.
+///
+/// Dropping the handle detaches the task; the end of the loop drops it.
+///
+/// # Panics
+/// Where this thread runs no loop. From another thread, use [`Handle::spawn`].
+///
+/// ```
+/// use std::rc::Rc;
+///
+/// footbridge::run(async {
+///     let local = Rc::new(5);
+///     let task = footbridge::spawn(async move { *local });
+///     assert_eq!(task.await.unwrap(), 5);
+/// });
+/// ```
+#[track_caller]
+pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    let Some(queue) = running() else {
+        panic!(
+            "footbridge::spawn: no event loop runs on this thread; call it inside footbridge::run, \
+             or use Handle::spawn from other threads"
+        );
+    };
+    spawn_on(&queue, future)
+}
+
+pub(crate) fn spawn_on<F>(queue: &Queue, future: F) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    let cell = Arc::new(JoinCell::new());
+    queue.push(Ready::Spawned(Task::new(future, cell.clone())));
+    JoinHandle {
+        cell,
+        owner: queue.inbox.owner(),
+    }
+}
+
+/// Spawns on a loop from code on its own thread, whether or not it runs just now. `Clone`, not `Send`.
+///
+/// Holding one doesn't keep the loop from ending: a task spawned after that is dropped at once, and
+/// its handle says that it was cancelled.
+///
+/// ```
+/// use footbridge::LocalSpawner;
+///
+/// footbridge::run(async {
+///     let spawner = LocalSpawner::current();
+///     assert_eq!(spawner.spawn(async { 3 }).await.unwrap(), 3);
+/// });
+/// ```
+#[derive(Clone)]
+pub struct LocalSpawner {
+    pub(crate) queue: Rc<Queue>,
+}
+
+impl LocalSpawner {
+    /// The spawner of the loop that this thread runs.
+    ///
+    /// # Panics
+    /// Where this thread runs no loop.
+    #[track_caller]
+    pub fn current() -> Self {
+        let Some(queue) = running() else {
+            panic!(
+                "LocalSpawner::current: no event loop runs on this thread; call it inside \
+                 footbridge::run, or take EventLoop::spawner"
+            );
+        };
+        Self { queue }
+    }
+
+    /// Spawns a task, which never starts inside this call. It need not be `Send`.
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        let handle = spawn_on(&self.queue, future);
+        self.queue.tell_host();
+        handle
+    }
+}
+
+impl fmt::Debug for LocalSpawner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalSpawner")
+            .field("closed", &self.queue.is_closed())
+            .finish()
+    }
+}
+
+#[cfg(feature = "futures-task")]
+mod spawn {
+    use super::LocalSpawner;
+    use futures_task::{FutureObj, LocalFutureObj, LocalSpawn, Spawn, SpawnError};
+
+    impl LocalSpawn for LocalSpawner {
+        fn spawn_local_obj(&self, future: LocalFutureObj<'static, ()>) -> Result<(), SpawnError> {
+            self.status_local()?;
+            drop(self.spawn(future));
+            Ok(())
+        }
+
+        fn status_local(&self) -> Result<(), SpawnError> {
+            match self.queue.is_closed() {
+                false => Ok(()),
+                true => Err(SpawnError::shutdown()),
+            }
+        }
+    }
+
+    impl Spawn for LocalSpawner {
+        fn spawn_obj(&self, future: FutureObj<'static, ()>) -> Result<(), SpawnError> {
+            self.spawn_local_obj(future.into())
+        }
+
+        fn status(&self) -> Result<(), SpawnError> {
+            self.status_local()
+        }
+    }
+}
