@@ -271,14 +271,17 @@ impl<R> BlockingTask<R> {
     /// own place in the pool back for as long as it waits.
     ///
     /// # Panics
-    /// On a thread that runs a loop: await it there. And as awaiting it does.
+    /// On a thread that runs a loop, and on the one that owns the loop which the job belongs to, while
+    /// that exists: the job may need it. Await it there instead. And as awaiting it does.
     ///
     /// ```
     /// assert_eq!(footbridge::spawn_blocking(|| 6 * 7).join(), 42);
     /// ```
     #[track_caller]
     pub fn join(mut self) -> R {
-        refuse_loop_thread("BlockingTask::join", None);
+        let home = self.job.as_ref().and_then(|job| job.home());
+        let home = home.filter(|home| !home.is_closed());
+        refuse_loop_thread("BlockingTask::join", home.map(|home| home.inbox.owner()));
         parker::block_on(|context| Pin::new(&mut self).poll(context))
     }
 }

@@ -11,7 +11,7 @@ use std::panic::Location;
 
 /// The part of a job that its nested calls, and its caller, share.
 #[derive(Default)]
-pub(crate) struct Scope {
+pub struct Scope {
     // The same as `state.gone`, for those who only ask. Written under the lock.
     gone: AtomicBool,
     state: Mutex<State>,

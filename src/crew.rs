@@ -68,9 +68,15 @@ type ThreadMain = fn(Arc<Crew>, Arc<Desk>, Local<Queued>, Role);
 /// A worker's own queue, as the worker holds it.
 pub(crate) type OwnQueue = Rc<Local<Queued>>;
 
+/// The worker that a thread is, and whose.
+struct Own {
+    crew: Arc<Crew>,
+    desk: Arc<Desk>,
+    local: OwnQueue,
+}
+
 thread_local! {
-    // The queue of the worker that this thread is, and whose.
-    static OWN: RefCell<Option<(Arc<Crew>, OwnQueue)>> = const { RefCell::new(None) };
+    static OWN: RefCell<Option<Own>> = const { RefCell::new(None) };
 }
 
 impl Crew {
@@ -89,22 +95,27 @@ impl Crew {
     }
 
     /// Makes this thread a worker of this crew.
-    pub(crate) fn adopt(self: &Arc<Self>, local: &OwnQueue) {
-        OWN.with(|own| *own.borrow_mut() = Some((self.clone(), local.clone())));
+    pub(crate) fn adopt(self: &Arc<Self>, desk: &Arc<Desk>, local: &OwnQueue) {
+        let own = Own {
+            crew: self.clone(),
+            desk: desk.clone(),
+            local: local.clone(),
+        };
+        OWN.with(|cell| *cell.borrow_mut() = Some(own));
     }
 
-    /// The calling thread's own queue, if it is one of ours.
-    fn own_queue(self: &Arc<Self>) -> Option<OwnQueue> {
+    /// Asks what the calling thread has here, if it is one of ours.
+    fn own<T>(self: &Arc<Self>, part: impl FnOnce(&Own) -> T) -> Option<T> {
         OWN.try_with(|own| match &*own.borrow() {
-            Some((crew, local)) if Arc::ptr_eq(crew, self) => Some(local.clone()),
+            Some(own) if Arc::ptr_eq(&own.crew, self) => Some(part(own)),
             _ => None,
         })
         .ok()
         .flatten()
     }
 
-    pub(crate) fn is_own_thread(self: &Arc<Self>) -> bool {
-        self.own_queue().is_some()
+    pub(crate) fn own_desk(self: &Arc<Self>) -> Option<Arc<Desk>> {
+        self.own(|own| own.desk.clone())
     }
 
     pub(crate) fn submit(self: &Arc<Self>, job: Queued) {
@@ -112,7 +123,7 @@ impl Crew {
             return job.refuse(Refusal::ShutDown);
         }
         let first;
-        match self.own_queue() {
+        match self.own(|own| own.local.clone()) {
             Some(local) => {
                 first = local.is_empty() && self.injector.is_empty();
                 local.push(job);
@@ -277,6 +288,7 @@ impl Crew {
             return false;
         }
         book.parked += 1;
+        book.tell_quitters();
         self.update(&book);
         fence(Ordering::SeqCst); // Pairs with the one in `submit`.
         // The job that the wait depends on may have been queued before.

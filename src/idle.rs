@@ -134,6 +134,11 @@ impl Book {
         self.threads -= 1;
         self.desks.retain(|other| !Arc::ptr_eq(other, desk));
         self.end_watch(desk);
+        self.tell_quitters();
+    }
+
+    /// Those who wait in `shutdown` look again.
+    pub(crate) fn tell_quitters(&self) {
         self.quitters.iter().for_each(|parker| parker.unpark());
     }
 

@@ -21,7 +21,7 @@ use std::io;
 use std::panic::Location;
 use std::task::{Context, Poll, Waker};
 
-pub(crate) struct Job<F, R> {
+pub struct Job<F, R> {
     state: Mutex<State<F, R>>,
     scope: Scope,
     submitted_at: &'static Location<'static>,
@@ -50,7 +50,7 @@ pub(crate) enum Failure {
 
 /// Why a job was never run.
 #[derive(Clone)]
-pub(crate) enum Refusal {
+pub enum Refusal {
     ShutDown,
     NoThread(Arc<io::Error>),
 }
@@ -68,7 +68,7 @@ impl fmt::Display for Refusal {
 }
 
 /// A job as the pool sees it.
-pub(crate) trait Run: Send + Sync {
+pub trait Run: Send + Sync {
     /// Runs it, unless it has been cancelled. `settle` is called when the function is done and
     /// before anybody can know.
     fn run(self: Arc<Self>, settle: &mut dyn FnMut());
@@ -78,10 +78,10 @@ pub(crate) trait Run: Send + Sync {
 }
 
 /// A job in a queue.
-pub(crate) type Queued = Arc<dyn Run>;
+pub type Queued = Arc<dyn Run>;
 
 /// A job as its caller sees it.
-pub(crate) trait Outcome<R>: Run {
+pub trait Outcome<R>: Run {
     /// Sets the loop that it belongs to.
     fn prepare(&self, home: Option<Handle>);
     /// Gives it the token that it holds until it is done.
@@ -91,6 +91,8 @@ pub(crate) trait Outcome<R>: Run {
     /// With the job's own panic, or saying why it was refused.
     fn poll(&self, context: &mut Context<'_>) -> Poll<R>;
     fn is_finished(&self) -> bool;
+    /// The loop that it belongs to.
+    fn home(&self) -> Option<Handle>;
     /// The caller goes away.
     fn cancel(&self);
     fn into_queued(self: Arc<Self>) -> Queued;
@@ -101,7 +103,7 @@ where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
-    pub(crate) fn new(f: F, submitted_at: &'static Location<'static>) -> Self {
+    pub fn new(f: F, submitted_at: &'static Location<'static>) -> Self {
         Self {
             state: Mutex::new(State {
                 stage: Stage::Waiting(f),
@@ -118,12 +120,16 @@ where
         let mut state = self.state.lock();
         if let Stage::Abandoned | Stage::Gone = state.stage {
             state.stage = Stage::Gone;
+            let home = state.home.take();
             drop(state);
-            return discard(result);
+            discard(result);
+            return discard(home);
         }
         state.stage = Stage::Done(result);
-        let waiter = state.waiter.take();
+        let (waiter, home) = (state.waiter.take(), state.home.take());
         drop(state);
+        // The last handle to a loop may take a hook of a user's with it.
+        discard(home);
         if let Some(waiter) = waiter {
             // A waker may be of anybody's make; a worker has to outlive it.
             if let Err(payload) = contain(|| waiter.wake()) {
@@ -155,13 +161,12 @@ where
             state.stage = Stage::Gone;
             return;
         };
-        let (home, permit) = (state.home.take(), state.permit.take());
+        let (home, permit) = (state.home.clone(), state.permit.take());
         drop(state);
         let result = {
             let before = set_home(home);
             let _call = enter_call(Some(self.clone()));
             let result = contain(f).map_err(Failure::Panic);
-            // The last handle to a loop may take a hook of a user's with it.
             discard(set_home(before));
             result
         };
@@ -236,6 +241,10 @@ where
                 )
             }
         }
+    }
+
+    fn home(&self) -> Option<Handle> {
+        self.state.lock().home.clone()
     }
 
     fn is_finished(&self) -> bool {

@@ -1,22 +1,92 @@
 //! A footbridge between blocking and async code.
+//!
+//! [`asyncify`] takes a blocking function and gives back an async one, which runs it on a worker thread
+//! while the event loop keeps turning. [`syncify`] takes an async function and gives back a blocking
+//! one, which runs it on the event loop that the worker's job came from, and waits for it.
+//!
+//! ```
+//! use footbridge::{asyncify, run, syncify};
+//!
+//! async fn fetch(name: String) -> String {
+//!     footbridge::yield_now().await; // any async code; it need not be `Send`
+//!     format!("Hello, {name}")
+//! }
+//!
+//! fn work(name: &str) -> String {
+//!     syncify(fetch)(name.to_string()).unwrap() // blocks this worker, not the loop
+//! }
+//!
+//! let message = run(async { asyncify(work)("World").await });
+//! assert_eq!(message, "Hello, World");
+//! ```
+//!
+//! What it promises:
+//! - **Nesting never deadlocks**, at any depth and any size of the pool: a worker that waits gives its
+//!   place back for as long as it waits.
+//! - **Everybody who waits gets an answer**: a loop that has ended, a pool that was shut down, a thread that
+//!   the system refused, a caller who has gone away are typed errors, or panics that say so where the
+//!   signature leaves no room for an error. Nothing hangs.
+//! - **The async function runs on its own loop** and need not be `Send`. What travels is a closure.
+//! - **No `unsafe`**, and every race explored by [loom](https://docs.rs/loom).
+//!
+//! # The loop
+//! [`run`] runs a future on a fresh loop on this thread; [`spawn`] adds tasks to it, [`time`] has its timers.
+//! An [`EventLoop`] of one's own can be run in pieces, or by the main loop of a host. A [`Handle`]
+//! reaches a loop from any thread.
+//!
+//! # The pool
+//! Jobs run on the [global](Pool::global) pool, or on one that a loop or a call names. It starts threads
+//! when jobs need them: a burst of short jobs is run by a few, jobs that block get a thread each, up to
+//! [`max_threads`](PoolBuilder::max_threads). A [`Limiter`] bounds how many calls of a kind run at once.
+//!
+//! # Cancellation
+//! Dropping a future cancels its call. A job that hasn't begun never runs; one that has can't be stopped,
+//! but finds out with [`check_cancelled`], and an async function that it waits for is dropped.
+//!
+//! # What it is not
+//! It has no I/O of its own: bring blocking I/O, or a reactor that runs on a thread of its own. A loop
+//! has one thread; work that needs the processor belongs on the pool, or on one made for that. A thread
+//! can't be stopped: a job that never returns keeps its place for ever.
+//!
+//! # How it is built
+//! ```text
+//!   asyncify · syncify · gather                                 the doors
+//!   event_loop · spawner · tasks · time                         a loop, and beside it,
+//!   pool · blocking_task · worker · crew · idle · job           knowing nothing of it, a pool
+//!   handle · queue                                              the current loop
+//!   inbox · task · cancel · limiter
+//!   parker · place · join · timers
+//!   sync                                                        the one door to shared memory
+//! ```
+//! A module uses only what stands below it. With `--cfg footbridge_loom`, `sync` is made of loom's types,
+//! and everything above it, the code of this crate's users included, can be explored by it.
+//!
+//! # Features
+//! `parking_lot`, `crossbeam-deque` and `futures-task`, all on by default, each bring the crate of that
+//! name: its locks, its deques, its borrowed wakers and the `Spawn` traits. Without them the same is
+//! built on std alone.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    footbridge_loom,
+    allow(missing_docs, missing_debug_implementations, reason = "`internals`")
+)]
 
 // From the doors down to the ground; each module uses only what stands below it.
 mod asyncify;
 mod gather;
 mod syncify;
 
-mod blocking_task;
-
 mod event_loop;
-mod pool;
+mod spawner;
+mod tasks;
+pub mod time;
 
+mod blocking_task;
 mod crew;
 mod idle;
 mod job;
-mod spawner;
-mod tasks;
+mod pool;
 mod worker;
 
 mod handle;
@@ -34,8 +104,6 @@ mod timers;
 
 mod sync;
 
-pub mod time;
-
 pub use asyncify::{Asyncify, BlockingFn, asyncify};
 pub use blocking_task::{BlockingTask, spawn_blocking};
 pub use cancel::{Cancelled, check_cancelled};
@@ -47,3 +115,12 @@ pub use limiter::{Acquire, Limiter, Permit};
 pub use pool::{Pool, PoolBuilder, PoolStats, RunningJob, StillRunning};
 pub use spawner::{LocalSpawner, spawn};
 pub use syncify::{AsyncFunction, Syncify, SyncifyError, syncify};
+
+/// What the models in `loom-tests` look at from near. Pub in private modules: nobody else reaches it.
+#[cfg(footbridge_loom)]
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::job::{Job, Outcome, Refusal, Run};
+    pub use crate::parker::{Parker, Woken, block_on};
+    pub use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};
+}

@@ -29,7 +29,7 @@ enum State {
     Notified,
 }
 
-pub(crate) struct Parker {
+pub struct Parker {
     state: Mutex<State>,
     condvar: Condvar,
 }
@@ -37,13 +37,13 @@ pub(crate) struct Parker {
 /// Why a park ended.
 #[derive(Clone, Copy, PartialEq, Debug)]
 #[must_use]
-pub(crate) enum Woken {
+pub enum Woken {
     Notified,
     TimedOut,
 }
 
 impl Parker {
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             state: Mutex::new(State::Empty),
             condvar: Condvar::default(),
@@ -52,7 +52,7 @@ impl Parker {
 
     /// Sleeps until the token is there, or until `deadline`, and takes the token.
     /// Only the thread that owns the parker may call this.
-    pub(crate) fn park(&self, deadline: Option<Instant>) -> Woken {
+    pub fn park(&self, deadline: Option<Instant>) -> Woken {
         let mut state = self.state.lock();
         loop {
             if *state == State::Notified {
@@ -72,7 +72,7 @@ impl Parker {
         }
     }
 
-    pub(crate) fn unpark(&self) {
+    pub fn unpark(&self) {
         let before = std::mem::replace(&mut *self.state.lock(), State::Notified);
         // After the lock is free again: the woken thread needs it.
         if before == State::Parked {
@@ -88,7 +88,7 @@ impl Parker {
 impl_wake!(Parker);
 
 /// Blocks this thread until `poll` is ready. A worker's place goes back to its pool meanwhile.
-pub(crate) fn block_on<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
+pub fn block_on<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
     thread_local! {
         static KEPT: Cell<Option<(Arc<Parker>, Waker)>> = const { Cell::new(None) };
     }

@@ -100,39 +100,41 @@ impl Pool {
         crew.wind_up(true);
         let deadline = now().checked_add(timeout);
         let parker = Arc::new(Parker::new());
-        let own = crew.is_own_thread();
+        let own = crew.own_desk();
+        let own_threads = usize::from(own.is_some());
         {
             let mut book = crew.book.lock();
+            book.in_shutdown += own_threads;
+            book.tell_quitters();
             book.quitters.push(parker.clone());
-            book.in_shutdown += usize::from(own);
         }
         let _away = place::leave();
         let mut woken = Woken::Notified;
         loop {
             let mut book = crew.book.lock();
-            let done = book.threads <= book.in_shutdown
-                || queue::is_running() && book.threads <= book.parked;
-            if done || woken == Woken::TimedOut {
+            let all_gone = book.threads <= book.in_shutdown;
+            let left_wait = queue::is_running() && book.threads <= book.parked;
+            if all_gone || left_wait || woken == Woken::TimedOut {
                 book.quitters.retain(|other| !Arc::ptr_eq(other, &parker));
-                book.in_shutdown -= usize::from(own);
-                let waits_for_none = book.threads <= book.in_shutdown + usize::from(own);
-                return match waits_for_none {
-                    true => Ok(()),
-                    false => Err(StillRunning {
-                        jobs: book
-                            .desks
-                            .iter()
-                            .filter_map(|desk| {
-                                let (since, submitted_at) = (*desk.current.lock())?;
-                                Some(RunningJob {
-                                    thread: desk.name.clone(),
-                                    since,
-                                    submitted_at,
-                                })
-                            })
-                            .collect(),
-                    }),
-                };
+                book.in_shutdown -= own_threads;
+                if all_gone {
+                    return Ok(());
+                }
+                let others = book
+                    .desks
+                    .iter()
+                    .filter(|desk| own.as_ref().is_none_or(|own| !Arc::ptr_eq(own, desk)));
+                let jobs = others.filter_map(|desk| {
+                    let (since, submitted_at) = (*desk.current.lock())?;
+                    Some(RunningJob {
+                        thread: desk.name.clone(),
+                        since,
+                        submitted_at,
+                    })
+                });
+                return Err(StillRunning {
+                    jobs: jobs.collect(),
+                });
             }
             drop(book);
             woken = parker.park(deadline);

@@ -15,7 +15,7 @@ use std::rc::Rc;
 /// Dropping the handle detaches the task; the end of the loop drops it.
 ///
 /// # Panics
-/// Where this thread runs no loop. From another thread, use [`Handle::spawn`].
+/// Where this thread runs no loop. From another thread, use [`Handle::spawn`](crate::Handle::spawn).
 ///
 /// ```
 /// use std::rc::Rc;

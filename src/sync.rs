@@ -24,7 +24,7 @@ mod native;
 mod wake;
 
 #[cfg(footbridge_loom)]
-pub(crate) use model::*;
+pub use model::*;
 #[cfg(not(footbridge_loom))]
 pub(crate) use native::*;
 

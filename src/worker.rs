@@ -48,7 +48,7 @@ pub(crate) struct Worker {
 
 pub(crate) fn main(crew: Arc<Crew>, desk: Arc<Desk>, local: Local<Queued>, role: Role) {
     let local = Rc::new(local);
-    crew.adopt(&local);
+    crew.adopt(&desk, &local);
     place::install(Rc::new(WorkersPlace(crew.clone())));
     let mut worker = Worker {
         crew,
@@ -142,19 +142,24 @@ impl Worker {
         let crew = self.crew.clone();
         let mut book = crew.book.lock();
         let surplus = book.active() > crew.settings.max_threads;
+        if surplus {
+            // It may end in its sleep, and its own queue with it.
+            while let Some(job) = self.local.pop() {
+                crew.injector.push(job);
+            }
+        }
         book.fall_asleep(&self.desk);
         if std::mem::take(&mut self.looking) {
             crew.awake.fetch_sub(LOOKER, Ordering::SeqCst);
         }
         crew.update(&book);
-        // Pairs with the stores of `true`: whose mark is wiped off here, his jobs are seen below.
-        crew.unseen.swap(false, Ordering::Acquire);
         fence(Ordering::SeqCst); // Pairs with the one in `Crew::submit`.
         if surplus {
-            crew.unseen.store(true, Ordering::Relaxed);
             // The others are as many as may be; each looks when its job is done.
             return self.sleep(&crew, book);
         }
+        // Pairs with the stores of `true`: whose mark is wiped off here, his jobs are seen below.
+        crew.unseen.swap(false, Ordering::Acquire);
         let Some(job) = crew.steal(&book) else {
             return self.sleep(&crew, book);
         };
