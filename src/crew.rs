@@ -215,7 +215,10 @@ impl Crew {
         let nobody = book.active() == 0;
         drop(book);
         if nobody {
-            self.refuse_all(Refusal::NoThread(Arc::new(error)));
+            self.refuse_all(Refusal::NoThread(
+                desk.name.as_str().into(),
+                Arc::new(error),
+            ));
         }
     }
 

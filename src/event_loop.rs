@@ -79,12 +79,7 @@ pub fn yield_now() -> impl Future<Output = ()> {
 pub struct EventLoop {
     queue: Rc<Queue>,
     tasks: Tasks,
-    // Tickets that nobody holds a waker of: an allocation saved for the next task.
-    spare: Vec<Arc<Ticket>>,
 }
-
-/// How many tickets a loop keeps for tasks to come.
-const SPARE_TICKETS: usize = 64;
 
 /// The key of the main future's ticket.
 const MAIN: usize = NOWHERE - 1;
@@ -227,14 +222,11 @@ impl EventLoop {
 
     /// Only a task that isn't done at once is kept.
     fn first_poll(&mut self, mut task: Task) {
-        let ticket = self
-            .spare
-            .pop()
-            .unwrap_or_else(|| Arc::new(Ticket::new(self.queue.inbox.clone(), NOWHERE)));
+        let ticket = self.tasks.new_ticket(&self.queue.inbox);
         match task.poll(&mut Context::from_waker(&waker_ref(&ticket))) {
             Poll::Ready(()) => {
                 discard(task);
-                self.recycle(ticket);
+                self.tasks.recycle(ticket);
             }
             Poll::Pending => {
                 let key = self.tasks.insert(task, ticket.clone());
@@ -263,21 +255,9 @@ impl EventLoop {
         if !kept.ticket.is_scheduled() {
             let ticket = self.tasks.remove(key);
             ticket.set_key(NOWHERE, &self.queue);
-            self.recycle(ticket);
+            self.tasks.recycle(ticket);
         }
         discard(ended);
-    }
-
-    fn recycle(&mut self, mut ticket: Arc<Ticket>) {
-        // Only if no waker is left, anywhere.
-        if self.spare.len() < SPARE_TICKETS
-            && let Some(ticket) = Arc::get_mut(&mut ticket)
-        {
-            ticket.reset();
-        } else {
-            return;
-        }
-        self.spare.push(ticket);
     }
 }
 
@@ -341,7 +321,6 @@ impl EventLoopBuilder {
         EventLoop {
             queue: Rc::new(Queue::new(Inbox::new(self.hook, self.pool))),
             tasks: Tasks::default(),
-            spare: Vec::new(),
         }
     }
 }

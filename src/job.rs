@@ -52,16 +52,16 @@ pub(crate) enum Failure {
 #[derive(Clone)]
 pub enum Refusal {
     ShutDown,
-    NoThread(Arc<io::Error>),
+    NoThread(Arc<str>, Arc<io::Error>),
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ShutDown => f.write_str("the pool has been shut down"),
-            Self::NoThread(error) => write!(
+            Self::NoThread(name, error) => write!(
                 f,
-                "the system refused the pool a thread, and no running one can take the job: {error}"
+                "the system refused the pool its thread {name}, and none that runs can take the job: {error}"
             ),
         }
     }

@@ -77,6 +77,8 @@ mod asyncify;
 mod gather;
 mod syncify;
 
+mod block_on;
+
 mod event_loop;
 mod spawner;
 mod tasks;
@@ -87,6 +89,7 @@ mod crew;
 mod idle;
 mod job;
 mod pool;
+mod shutdown;
 mod worker;
 
 mod handle;
@@ -105,6 +108,7 @@ mod timers;
 mod sync;
 
 pub use asyncify::{Asyncify, BlockingFn, asyncify};
+pub use block_on::SyncifyError;
 pub use blocking_task::{BlockingTask, spawn_blocking};
 pub use cancel::{Cancelled, check_cancelled};
 pub use event_loop::{EventLoop, EventLoopBuilder, run, yield_now};
@@ -112,9 +116,10 @@ pub use gather::{Gather, gather};
 pub use handle::{Handle, JoinHandle};
 pub use join::JoinError;
 pub use limiter::{Acquire, Limiter, Permit};
-pub use pool::{Pool, PoolBuilder, PoolStats, RunningJob, StillRunning};
+pub use pool::{Pool, PoolBuilder, PoolStats};
+pub use shutdown::{RunningJob, StillRunning};
 pub use spawner::{LocalSpawner, spawn};
-pub use syncify::{AsyncFunction, Syncify, SyncifyError, syncify};
+pub use syncify::{AsyncFunction, Syncify, syncify};
 
 /// What the models in `loom-tests` look at from near. Pub in private modules: nobody else reaches it.
 #[cfg(footbridge_loom)]

@@ -10,16 +10,10 @@
 //!   any other thread                           NotOnWorkerThread        a temporary loop, here
 //! ```
 
-use crate::cancel::{Call, current_call, enter_call};
-use crate::event_loop::EventLoop;
+use crate::block_on::{SyncifyError, run_here, wait_for};
 use crate::handle::Handle;
-use crate::join::JoinError;
-use crate::parker;
-use crate::place;
 use crate::queue;
-use crate::sync::{Arc, current_thread};
-use std::fmt;
-use std::future::{Future, IntoFuture, poll_fn};
+use std::future::IntoFuture;
 
 /// Makes a blocking function of an async one: calling it, in a job on a worker thread, runs `g` on the event
 /// loop that the job came from and waits for its result.
@@ -123,157 +117,12 @@ impl Syncify {
             return Err(SyncifyError::OnLoopThread);
         }
         match self.on.clone().or_else(Handle::try_current) {
-            Some(home) => home.wait_for(make),
+            Some(home) => wait_for(&home, make),
             None if self.raise_sync_error => Err(SyncifyError::NotOnWorkerThread),
             None => run_here(make),
         }
     }
 }
-
-/// On a loop of its own, which ends with it.
-fn run_here<M, F>(make: M) -> Result<F::Output, SyncifyError>
-where
-    M: FnOnce() -> F + 'static,
-    F: IntoFuture + 'static,
-    F::Output: Send + 'static,
-{
-    let Some(call) = current_call() else {
-        return Ok(EventLoop::new().run_until(async { make().await }));
-    };
-    // In a job, whose caller may go away: then the future is dropped, here.
-    let mut event_loop = EventLoop::new();
-    let task = event_loop.spawn(async { make().await });
-    if call.scope().begin_wait(task.cell.clone()).is_err() {
-        return Err(SyncifyError::Cancelled);
-    }
-    let result = event_loop.run_until(task);
-    call.scope().end_wait();
-    drop(event_loop);
-    finish(result)
-}
-
-fn finish<T>(result: Result<T, JoinError>) -> Result<T, SyncifyError> {
-    match result {
-        Ok(value) => Ok(value),
-        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        Err(error) if error.is_loop_closed() => Err(SyncifyError::LoopClosed),
-        Err(_) => Err(SyncifyError::Cancelled),
-    }
-}
-
-impl Handle {
-    /// Runs a future on the loop, from a thread that runs none, and waits for its result: the one-shot
-    /// form of [`syncify`]. `make` is called on the loop's thread; the future that it returns never
-    /// leaves it, and need not be `Send`. A panic of either is passed on.
-    ///
-    /// A job that calls it gives its place in the pool back for as long as it waits. A loop that exists
-    /// but isn't being run keeps the call until it is.
-    ///
-    /// # Errors
-    /// [`SyncifyError`]: on a loop's thread, where the loop has ended or ends meanwhile, or where the
-    /// caller of this job goes away.
-    ///
-    /// ```
-    /// use footbridge::{Handle, SyncifyError, run};
-    ///
-    /// run(async {
-    ///     let handle = Handle::current();
-    ///     assert_eq!(handle.block_on(|| async {}), Err(SyncifyError::OnLoopThread));
-    ///     let job = footbridge::spawn_blocking(move || handle.block_on(|| async { 42 }));
-    ///     assert_eq!(job.await, Ok(42));
-    /// });
-    /// ```
-    pub fn block_on<M, F>(&self, make: M) -> Result<F::Output, SyncifyError>
-    where
-        M: FnOnce() -> F + Send + 'static,
-        F: Future + 'static,
-        F::Output: Send + 'static,
-    {
-        self.wait_for(make)
-    }
-
-    fn wait_for<M, F>(&self, make: M) -> Result<F::Output, SyncifyError>
-    where
-        M: FnOnce() -> F + Send + 'static,
-        F: IntoFuture + 'static,
-        F::Output: Send + 'static,
-    {
-        if queue::is_running() || self.inbox.owner() == current_thread() {
-            return Err(SyncifyError::OnLoopThread);
-        }
-        if self.is_closed() {
-            return Err(SyncifyError::LoopClosed);
-        }
-        let _away = place::leave_bounded().ok_or(SyncifyError::PoolExhausted)?;
-        let Some(call) = current_call() else {
-            let task = self.spawn(|| make().into_future());
-            return finish(parker::block_on(|context| task.cell.poll(context)));
-        };
-        if call.scope().is_gone() {
-            return Err(SyncifyError::Cancelled);
-        }
-        let on_behalf_of = call.clone();
-        let task = self.spawn(move || polled_for(on_behalf_of, make));
-        // From here on whoever cancels the job finds the task, or the job finds itself cancelled.
-        if call.scope().begin_wait(task.cell.clone()).is_err() {
-            task.abort();
-        }
-        let result = parker::block_on(|context| task.cell.poll(context));
-        call.scope().end_wait();
-        finish(result)
-    }
-}
-
-/// The future of `make`, polled as a part of `call`: what it calls in its turn is nested in that.
-fn polled_for<M, F>(call: Arc<dyn Call>, make: M) -> impl Future<Output = F::Output>
-where
-    M: FnOnce() -> F,
-    F: IntoFuture,
-{
-    let mut future = {
-        let _call = enter_call(Some(call.clone()));
-        Box::pin(make().into_future())
-    };
-    poll_fn(move |context| {
-        let _call = enter_call(Some(call.clone()));
-        future.as_mut().poll(context)
-    })
-}
-
-/// Why a blocking call of an async function gave no result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum SyncifyError {
-    /// This thread isn't a worker with a job of an event loop's, so there is no loop to go to.
-    NotOnWorkerThread,
-    /// This thread runs an event loop, or owns the one that was to be waited for: waiting would stop it.
-    OnLoopThread,
-    /// The loop that the job came from has ended, or ended before the call did.
-    LoopClosed,
-    /// The caller of this job has gone away, or the task was aborted. The async function is gone by now.
-    Cancelled,
-    /// As many jobs of the pool wait already as [`max_parked`](crate::PoolBuilder::max_parked) says.
-    PoolExhausted,
-}
-
-impl fmt::Display for SyncifyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NotOnWorkerThread => {
-                "not on a worker thread of an event loop: call it from a function run with asyncify, \
-                 name a loop with Syncify::on, or allow a temporary one with raise_sync_error(false)"
-            }
-            Self::OnLoopThread => {
-                "this thread runs an event loop, which would stop while it waits: await the async function"
-            }
-            Self::LoopClosed => "the event loop that was to run the async function has ended",
-            Self::Cancelled => "the call was cancelled: its caller has gone away, or its task was aborted",
-            Self::PoolExhausted => "as many jobs of the pool are waiting already as its max_parked allows",
-        })
-    }
-}
-
-impl std::error::Error for SyncifyError {}
 
 /// An async function that can be called on another thread: implemented for functions and closures of
 /// up to eight arguments whose result can be awaited. `Args` is the tuple of the arguments.

@@ -1,7 +1,7 @@
 //! Where a loop keeps the tasks that have been polled and aren't done: each in a place whose number is
 //! its key. A place is used again once its task is gone and its key is in no queue.
 
-use crate::queue::Ticket;
+use crate::queue::{Inbox, NOWHERE, Ticket};
 use crate::sync::Arc;
 use crate::task::Task;
 
@@ -10,7 +10,12 @@ pub(crate) struct Tasks {
     places: Vec<Option<Kept>>,
     vacant: Vec<usize>,
     spawned: u64,
+    // Tickets that nobody holds a waker of: an allocation saved for the next task.
+    spare: Vec<Arc<Ticket>>,
 }
+
+/// How many tickets a loop keeps for tasks to come.
+const SPARE_TICKETS: usize = 64;
 
 pub(crate) struct Kept {
     /// Empty: it has ended, and its key is still in the queue.
@@ -46,12 +51,25 @@ impl Tasks {
         self.vacant.push(key);
         // A burst that is over gives its memory back.
         if self.vacant.len() == self.places.len() && self.places.len() > 1024 {
-            *self = Self {
-                spawned: self.spawned,
-                ..Self::default()
-            };
+            self.places = Vec::new();
+            self.vacant = Vec::new();
         }
         kept.ticket
+    }
+
+    /// A ticket for a task that isn't kept yet.
+    pub(crate) fn new_ticket(&mut self, inbox: &Arc<Inbox>) -> Arc<Ticket> {
+        let spare = self.spare.pop();
+        spare.unwrap_or_else(|| Arc::new(Ticket::new(inbox.clone(), NOWHERE)))
+    }
+
+    /// Keeps the ticket of a task that has ended for another one, if no waker of it is left anywhere.
+    pub(crate) fn recycle(&mut self, mut ticket: Arc<Ticket>) {
+        let Some(unshared) = Arc::get_mut(&mut ticket) else { return };
+        unshared.reset();
+        if self.spare.len() < SPARE_TICKETS {
+            self.spare.push(ticket);
+        }
     }
 
     /// Takes them all, in the order in which they were spawned.

@@ -1,8 +1,8 @@
 //! The face that loom explores: every lock, atomic and thread is loom's.
 //!
-//! Two things differ from the face that programs run on. A timeout is a choice of the model: a wait
-//! with a deadline either is notified or, in another branch of the search, times out (once for each
-//! condition variable). And the clock stands still: only a timeout that fired moves time on.
+//! Two things differ from the face that programs run on. A timeout is a choice of the model: in one
+//! branch of the search the notification comes first, in another one the deadline, and where nobody
+//! is left to notify, the deadline. And the clock stands still: only a timeout that fired moves time on.
 
 pub use loom::sync::MutexGuard;
 pub use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
@@ -45,22 +45,18 @@ impl<T> Mutex<T> {
     }
 }
 
-/// For one waiter at a time, which is all that a parker needs. Loom's own `Condvar` has no timeouts,
-/// but its `Notify` may wake for nothing once: that is our timeout.
 #[derive(Default)]
-pub(crate) struct Condvar {
-    waiter: loom::sync::Condvar,
-    timed_waiter: loom::sync::Notify,
-}
+pub(crate) struct Condvar(loom::sync::Condvar);
 
 impl Condvar {
     pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-        self.waiter
+        self.0
             .wait(guard)
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Always says that the deadline came first: who was notified finds that out from what the
+    /// Lets the others go first, and comes back as soon as the model likes. Loom's own timeouts never
+    /// fire. Always says that the deadline came first: who was notified finds that out from what the
     /// lock holds, and has to look there anyway.
     pub(crate) fn wait_until<'a, T>(
         &self,
@@ -69,13 +65,12 @@ impl Condvar {
         _deadline: Instant,
     ) -> (MutexGuard<'a, T>, bool) {
         drop(guard);
-        self.timed_waiter.wait();
+        loom::thread::yield_now();
         (lock.lock(), true)
     }
 
     pub(crate) fn notify_one(&self) {
-        self.waiter.notify_one();
-        self.timed_waiter.notify();
+        self.0.notify_one();
     }
 }
 

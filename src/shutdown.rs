@@ -1,0 +1,150 @@
+//! The end of a pool, and what still runs when the time given to it is up.
+//!
+//! The rule: it waits for no thread that may be waiting for it. Jobs that shut down their own pool
+//! don't wait for each other; a loop's thread doesn't wait for jobs that wait for a loop.
+
+use crate::parker::{Parker, Woken};
+use crate::place;
+use crate::pool::Pool;
+use crate::queue;
+use crate::sync::{Arc, now};
+use std::fmt;
+use std::panic::Location;
+use std::time::{Duration, Instant};
+
+impl Pool {
+    /// Ends the pool: refuses new jobs, answers the queued ones without running them, and waits until
+    /// the running ones are done and all threads gone, for `timeout` at the most.
+    ///
+    /// Whoever awaits a refused job gets a panic that says so. May be called again, and from several
+    /// threads. A job of the pool that calls it isn't waited for, by itself or by another that does. On
+    /// a thread that runs a loop it doesn't wait for jobs that wait for a loop in their turn, which could
+    /// be this one.
+    ///
+    /// # Errors
+    /// [`StillRunning`], which says which jobs had not ended: the pool stays shut, and they run on.
+    ///
+    /// # Panics
+    /// For the [`global`](Self::global) pool, which can't be shut down.
+    ///
+    /// ```
+    /// use footbridge::Pool;
+    /// use std::time::Duration;
+    ///
+    /// let pool = Pool::builder().build();
+    /// pool.spawn_blocking(|| ()).join();
+    /// pool.shutdown(Duration::from_secs(5)).unwrap();
+    /// ```
+    #[track_caller]
+    pub fn shutdown(&self, timeout: Duration) -> Result<(), StillRunning> {
+        assert!(
+            !self.is_global(),
+            "Pool::shutdown: the global pool can't be shut down; give the loop or the call a pool of its own"
+        );
+        let crew = self.crew();
+        crew.wind_up(true);
+        let deadline = now().checked_add(timeout);
+        let parker = Arc::new(Parker::new());
+        let own = crew.own_desk();
+        let own_threads = usize::from(own.is_some());
+        {
+            let mut book = crew.book.lock();
+            book.in_shutdown += own_threads;
+            book.tell_quitters();
+            book.quitters.push(parker.clone());
+        }
+        let _away = place::leave();
+        let mut woken = Woken::Notified;
+        loop {
+            let mut book = crew.book.lock();
+            let all_gone = book.threads <= book.in_shutdown;
+            let left_wait = queue::is_running() && book.threads <= book.parked;
+            if all_gone || left_wait || woken == Woken::TimedOut {
+                book.quitters.retain(|other| !Arc::ptr_eq(other, &parker));
+                book.in_shutdown -= own_threads;
+                if all_gone {
+                    return Ok(());
+                }
+                let others = book
+                    .desks
+                    .iter()
+                    .filter(|desk| own.as_ref().is_none_or(|own| !Arc::ptr_eq(own, desk)));
+                let jobs = others.filter_map(|desk| {
+                    let (since, submitted_at) = (*desk.current.lock())?;
+                    Some(RunningJob {
+                        thread: desk.name.clone(),
+                        since,
+                        submitted_at,
+                    })
+                });
+                return Err(StillRunning {
+                    jobs: jobs.collect(),
+                });
+            }
+            drop(book);
+            woken = parker.park(deadline);
+        }
+    }
+}
+
+/// What a pool that was shut down still ran when the time was up.
+#[derive(Debug, Clone)]
+pub struct StillRunning {
+    jobs: Vec<RunningJob>,
+}
+
+impl StillRunning {
+    /// The jobs that had not ended.
+    pub fn jobs(&self) -> &[RunningJob] {
+        &self.jobs
+    }
+}
+
+impl fmt::Display for StillRunning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the pool still runs {} job(s)", self.jobs.len())?;
+        for (n, job) in self.jobs.iter().enumerate() {
+            write!(f, "{} {job}", if n == 0 { ":" } else { "," })?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for StillRunning {}
+
+/// A job that outlived the time given to [`Pool::shutdown`].
+#[derive(Debug, Clone)]
+pub struct RunningJob {
+    thread: String,
+    since: Instant,
+    submitted_at: &'static Location<'static>,
+}
+
+impl RunningJob {
+    /// The name of the thread that runs it.
+    pub fn thread(&self) -> &str {
+        &self.thread
+    }
+
+    /// For how long it has run by now.
+    pub fn running_for(&self) -> Duration {
+        now().saturating_duration_since(self.since)
+    }
+
+    /// Where it was submitted: the call of `spawn_blocking`, or the one that wrapped the function.
+    pub fn submitted_at(&self) -> &'static Location<'static> {
+        self.submitted_at
+    }
+}
+
+impl fmt::Display for RunningJob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} for {:.1?}, submitted at {}",
+            self.thread,
+            self.running_for(),
+            self.submitted_at
+        )
+    }
+}
