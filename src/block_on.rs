@@ -48,7 +48,7 @@ fn finish<T>(result: Result<T, JoinError>) -> Result<T, SyncifyError> {
 
 impl Handle {
     /// Runs a future on the loop, from a thread that runs none, and waits for its result: the one-shot
-    /// form of [`syncify`]. `make` is called on the loop's thread; the future that it returns never
+    /// form of [`syncify`](crate::syncify). `make` is called on the loop's thread; the future that it returns never
     /// leaves it, and need not be `Send`. A panic of either is passed on.
     ///
     /// A job that calls it gives its place in the pool back for as long as it waits. A loop that exists

@@ -65,7 +65,9 @@ impl Tasks {
 
     /// Keeps the ticket of a task that has ended for another one, if no waker of it is left anywhere.
     pub(crate) fn recycle(&mut self, mut ticket: Arc<Ticket>) {
-        let Some(unshared) = Arc::get_mut(&mut ticket) else { return };
+        let Some(unshared) = Arc::get_mut(&mut ticket) else {
+            return;
+        };
         unshared.reset();
         if self.spare.len() < SPARE_TICKETS {
             self.spare.push(ticket);
