@@ -5,7 +5,7 @@
 //!   spawn_blocking(f) ----------------------------------------------------> Submitted
 //! ```
 
-use crate::cancel::{Token, current_call};
+use crate::cancel::{Token, current_call, enter_call};
 use crate::crew::Crew;
 use crate::handle::{Handle, refuse_loop_thread};
 use crate::job::{Job, Outcome};
@@ -150,6 +150,7 @@ impl<R: Send + 'static> BlockingTask<R> {
         let job = Arc::new(Job::new(f, Location::caller()));
         let crew = crew_for(pool, home.as_ref());
         job.prepare(home);
+        Outcome::scope(&*job).set_ancestry(current_call(), None);
         crew.submit(job.clone());
         Self {
             job: Some(job),
@@ -168,9 +169,14 @@ impl<R: Send + 'static> BlockingTask<R> {
     /// wait.recv().unwrap();
     /// ```
     pub fn detach(mut self) {
+        if let Some(job) = &self.job {
+            job.disown();
+        }
         let detached = Arc::new(Detached::default());
         let waker = waker(detached.clone());
         detached.go_on(Box::new(move || {
+            // Nobody waits for it, so it is nested in nothing.
+            let _call = enter_call(None);
             let submitted = self.advance(&mut Context::from_waker(&waker));
             if submitted.is_ready() {
                 // Forgotten, not dropped: that would cancel it.

@@ -74,6 +74,17 @@ impl Scope {
         drop(nested);
     }
 
+    /// Nobody waits for this call on behalf of another one any more.
+    pub(crate) fn orphan(&self) {
+        let parent = self.state.lock().parent.take();
+        drop(parent);
+    }
+
+    /// It is done: it holds no token, and keeps no ancestor.
+    pub(crate) fn end(&self) {
+        self.set_ancestry(None, None);
+    }
+
     /// Says which call this one is made on behalf of, and what token it holds.
     pub(crate) fn set_ancestry(&self, parent: Option<Arc<dyn Call>>, token: Option<Token>) {
         let mut state = self.state.lock();

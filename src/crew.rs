@@ -104,6 +104,12 @@ impl Crew {
         OWN.with(|cell| *cell.borrow_mut() = Some(own));
     }
 
+    /// This thread is no worker any more.
+    pub(crate) fn dismiss() {
+        let own = OWN.with(|cell| cell.borrow_mut().take());
+        drop(own);
+    }
+
     /// Asks what the calling thread has here, if it is one of ours.
     fn own<T>(self: &Arc<Self>, part: impl FnOnce(&Own) -> T) -> Option<T> {
         OWN.try_with(|own| match &*own.borrow() {
@@ -141,7 +147,7 @@ impl Crew {
             self.bring(self.book.lock(), false);
         }
         if self.closed.load(Ordering::Relaxed) {
-            self.refuse_all(Refusal::ShutDown);
+            self.refuse_all(&Refusal::ShutDown);
         }
     }
 
@@ -185,6 +191,7 @@ impl Crew {
             parker: Parker::new(),
             stealer: local.stealer(),
             taken: AtomicUsize::new(0),
+            seen: AtomicUsize::new(0),
             current: Mutex::new(None),
         })
     }
@@ -200,8 +207,10 @@ impl Crew {
         };
         // No thread. What was left to it is for somebody else, or else for nobody.
         let mut book = self.book.lock();
+        // It may have been begun as a watcher, and been counted on as a looker since.
+        let looker = !book.is_watcher(&desk);
         book.strike_off(&desk);
-        if role == Role::Look {
+        if looker {
             self.awake.fetch_sub(LOOKER, Ordering::SeqCst);
         }
         self.update(&book);
@@ -212,13 +221,12 @@ impl Crew {
         if book.sleeping() > 0 {
             return self.bring(book, false);
         }
-        let nobody = book.active() == 0;
-        drop(book);
-        if nobody {
-            self.refuse_all(Refusal::NoThread(
-                desk.name.as_str().into(),
-                Arc::new(error),
-            ));
+        if book.active() == 0 {
+            // Taken in the same step in which it is found that nobody is there to run them.
+            let jobs = self.take_all(&book);
+            drop(book);
+            let why = Refusal::NoThread(desk.name.as_str().into(), Arc::new(error));
+            jobs.iter().for_each(|job| job.refuse(why.clone()));
         }
     }
 
@@ -257,13 +265,25 @@ impl Crew {
         }
     }
 
-    /// A job from any queue there is, and whether that queue held more.
+    /// A job from any queue there is.
     pub(crate) fn steal(&self, book: &Book) -> Option<Queued> {
         loop {
+            match self.injector.steal() {
+                Steal::Success(job) => return Some(job),
+                Steal::Empty => return self.steal_from_workers(book, 0),
+                Steal::Retry => {}
+            }
+        }
+    }
+
+    /// A job from some worker's own queue, beginning with the `first` of them, counted round.
+    pub(crate) fn steal_from_workers(&self, book: &Book, first: usize) -> Option<Queued> {
+        let desks = &book.desks;
+        let first = first % desks.len().max(1);
+        loop {
             let mut retry = false;
-            let all = book.desks.iter().map(|desk| desk.stealer.steal());
-            for steal in std::iter::once_with(|| self.injector.steal()).chain(all) {
-                match steal {
+            for desk in desks[first..].iter().chain(&desks[..first]) {
+                match desk.stealer.steal() {
                     Steal::Success(job) => return Some(job),
                     Steal::Empty => {}
                     Steal::Retry => retry = true,
@@ -275,13 +295,15 @@ impl Crew {
         }
     }
 
+    /// Takes every queued job, to be answered when the book is closed again.
+    fn take_all(&self, book: &Book) -> Vec<Queued> {
+        std::iter::from_fn(|| self.steal(book)).collect()
+    }
+
     /// Answers every queued job: it won't be run.
-    pub(crate) fn refuse_all(&self, why: Refusal) {
-        loop {
-            let job = self.steal(&self.book.lock());
-            let Some(job) = job else { return };
-            job.refuse(why.clone());
-        }
+    fn refuse_all(&self, why: &Refusal) {
+        let jobs = self.take_all(&self.book.lock());
+        jobs.iter().for_each(|job| job.refuse(why.clone()));
     }
 
     /// A worker's job begins to wait: its place is free. With `bounded`, `false` if too many wait.
@@ -320,7 +342,7 @@ impl Crew {
         if closed {
             self.closed.store(true, Ordering::Relaxed);
             fence(Ordering::SeqCst); // Pairs with the one in `submit`.
-            self.refuse_all(Refusal::ShutDown);
+            self.refuse_all(&Refusal::ShutDown);
         }
         idlers.iter().for_each(|desk| desk.parker.unpark());
     }

@@ -15,6 +15,7 @@ use crate::tasks::Tasks;
 use std::any::Any;
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::panic::resume_unwind;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -103,8 +104,10 @@ impl EventLoop {
     /// fit for the next call.
     #[track_caller]
     pub fn run_until<F: Future>(&mut self, future: F) -> F::Output {
+        // Dropped last: what is left ready when this returns is the host's to tick for.
+        let _host = TellHost(self.queue.clone());
         let _running = Running::enter(&self.queue, "EventLoop::run_until");
-        let mut future = pin!(future);
+        let mut future = pin!(Some(future));
         let ticket = Arc::new(Ticket::new(self.queue.inbox.clone(), MAIN));
         ticket.schedule(&self.queue);
         let waker = waker_ref(&ticket);
@@ -122,9 +125,21 @@ impl EventLoop {
                 match self.queue.pop() {
                     Some(Ready::Woken(MAIN)) => {
                         ticket.begin_poll();
-                        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
-                            ticket.set_key(NOWHERE, &self.queue);
-                            return output;
+                        let Some(main) = future.as_mut().as_pin_mut() else {
+                            unreachable!("it is taken out only to return")
+                        };
+                        match contain(|| main.poll(&mut context)) {
+                            Ok(Poll::Pending) => {}
+                            Ok(Poll::Ready(output)) => {
+                                ticket.set_key(NOWHERE, &self.queue);
+                                return output;
+                            }
+                            Err(payload) => {
+                                // First, lest its drop panic while a panic unwinds.
+                                let dropped = contain(|| future.set(None));
+                                dropped.unwrap_or_else(discard);
+                                resume_unwind(payload);
+                            }
                         }
                     }
                     Some(ready) => self.run(ready),
@@ -157,7 +172,8 @@ impl EventLoop {
     /// ```
     #[track_caller]
     pub fn tick(&mut self) -> bool {
-        let running = Running::enter(&self.queue, "EventLoop::tick");
+        let _host = TellHost(self.queue.clone());
+        let _running = Running::enter(&self.queue, "EventLoop::tick");
         self.queue.inbox.begin_tick();
         self.queue.gather_due(now);
         let ready = self.queue.len();
@@ -168,10 +184,6 @@ impl EventLoop {
                 Some(ready) => self.run(ready),
                 None => break,
             }
-        }
-        drop(running);
-        if self.queue.len() > 0 {
-            self.queue.inbox.tell_host();
         }
         ready > 0
     }
@@ -258,6 +270,15 @@ impl EventLoop {
             self.tasks.recycle(ticket);
         }
         discard(ended);
+    }
+}
+
+/// Tells the host, when this is dropped, that the loop has something to do, if it has.
+struct TellHost(Rc<Queue>);
+
+impl Drop for TellHost {
+    fn drop(&mut self) {
+        self.0.tell_host();
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::join::discard;
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering, impl_wake, waker_ref};
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
@@ -47,6 +48,7 @@ where
     Gather {
         pending: children.len(),
         children,
+        due: VecDeque::new(),
         woken,
     }
 }
@@ -56,6 +58,8 @@ where
 pub struct Gather<F: Future> {
     children: Vec<Child<F>>,
     pending: usize,
+    // Woken, and not polled yet: not empty only while polling, or after a child's panic.
+    due: VecDeque<usize>,
     woken: Arc<Woken>,
 }
 
@@ -115,15 +119,14 @@ impl<F: Future> Future for Gather<F> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         let waker = context.waker().clone();
-        let queue = {
+        {
             let mut woken = this.woken.0.lock();
-            let queue = std::mem::take(&mut woken.queue);
+            this.due.extend(woken.queue.drain(..));
             let old = woken.parent.replace(waker);
             drop(woken);
             drop(old);
-            queue
-        };
-        for index in queue {
+        }
+        while let Some(index) = this.due.pop_front() {
             let Child { state, ticket } = &mut this.children[index];
             ticket.queued.swap(false, Ordering::AcqRel); // Pairs with the swap in `Ticket::wake`.
             let State::Pending(future) = state else {

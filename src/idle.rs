@@ -19,8 +19,27 @@ pub(crate) struct Desk {
     pub(crate) stealer: Stealer<Queued>,
     /// How many jobs it has taken. Written by the worker, read by the watcher: a hint, so relaxed.
     pub(crate) taken: AtomicUsize,
+    /// The same, as of the last time that the watcher looked.
+    pub(crate) seen: AtomicUsize,
     /// The job it runs: since when, and where that was submitted.
     pub(crate) current: Mutex<Option<(Instant, &'static Location<'static>)>>,
+}
+
+/// Somebody who waits in `shutdown`.
+pub(crate) struct Quitter {
+    pub(crate) parker: Arc<Parker>,
+    /// On a thread of the pool itself.
+    pub(crate) is_own: bool,
+    pub(crate) done: bool,
+}
+
+/// How the threads have got on with the queues.
+#[derive(Default)]
+pub(crate) struct Progress {
+    /// How many jobs were taken.
+    pub(crate) jobs: usize,
+    /// Jobs wait in the queue of a thread that hasn't taken any.
+    pub(crate) stuck: bool,
 }
 
 /// What a thread that is brought in shall do.
@@ -56,7 +75,7 @@ pub(crate) struct Book {
     pub(crate) retiring: bool,
     pub(crate) closed: bool,
     /// Who waits for the threads to end.
-    pub(crate) quitters: Vec<Arc<Parker>>,
+    pub(crate) quitters: Vec<Quitter>,
 }
 
 /// How many threads are brought in on the evidence that jobs block: doubling, while it lasts.
@@ -137,9 +156,24 @@ impl Book {
         self.tell_quitters();
     }
 
+    /// Whether the one who waits in `shutdown` with this parker has waited for all. Jobs that shut
+    /// down their own pool don't wait for each other: once nobody else is left, all of them are done.
+    pub(crate) fn is_done(&mut self, parker: &Arc<Parker>) -> bool {
+        if self.threads <= self.in_shutdown {
+            self.quitters
+                .iter_mut()
+                .for_each(|quitter| quitter.done |= quitter.is_own);
+        }
+        let mut quitters = self.quitters.iter();
+        let this = quitters.find(|quitter| Arc::ptr_eq(&quitter.parker, parker));
+        self.threads == 0 || this.is_some_and(|quitter| quitter.done)
+    }
+
     /// Those who wait in `shutdown` look again.
     pub(crate) fn tell_quitters(&self) {
-        self.quitters.iter().for_each(|parker| parker.unpark());
+        self.quitters
+            .iter()
+            .for_each(|quitter| quitter.parker.unpark());
     }
 
     pub(crate) fn fall_asleep(&mut self, desk: &Arc<Desk>) {
@@ -182,12 +216,16 @@ impl Book {
         self.growth = Growth::default();
     }
 
-    pub(crate) fn jobs_taken(&self) -> usize {
-        let taken = self
-            .desks
-            .iter()
-            .map(|desk| desk.taken.load(Ordering::Relaxed));
-        taken.fold(0, usize::wrapping_add)
+    /// What has moved since the last time this was asked.
+    pub(crate) fn progress(&self) -> Progress {
+        let mut progress = Progress::default();
+        for desk in &self.desks {
+            let taken = desk.taken.load(Ordering::Relaxed);
+            let before = desk.seen.swap(taken, Ordering::Relaxed);
+            progress.jobs = progress.jobs.wrapping_add(taken.wrapping_sub(before));
+            progress.stuck |= taken == before && !desk.stealer.is_empty();
+        }
+        progress
     }
 
     /// Everybody who sleeps or watches, to be told that the pool is at its end.

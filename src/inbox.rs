@@ -125,6 +125,10 @@ impl<T> Inbox<T> {
         std::mem::take(&mut state.posts)
     }
 
+    pub(crate) fn has_hook(&self) -> bool {
+        self.hook.is_some()
+    }
+
     /// Calls the host's hook, once until the next [`begin_tick`](Self::begin_tick).
     pub(crate) fn tell_host(&self) {
         let Some(hook) = &self.hook else { return };

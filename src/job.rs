@@ -1,19 +1,19 @@
 //! A job: a blocking function on its way through a worker, in one allocation.
 //!
 //! ```text
-//!            pick up               f returns or panics            taken
-//!   Waiting ---------> Running ------------------------> Done ------------> Gone
-//!      |                  | the caller goes away                              ^
-//!      |                  +---> Abandoned --- f returns: dropped there ------>|
-//!      | the caller goes away: f is dropped then and there                    |
-//!      +----------------------------------------------------------------------+
+//!            pick up            f returns or panics    token and place free     taken
+//!   Waiting ---------> Running -----------------> Settling -----------> Done ---------> Gone
+//!      |  | detached      | detached, or the caller goes away                             ^
+//!      |  +-------------> Unwanted --- f returns: the result is dropped there ----------->|
+//!      | the caller goes away: f is dropped then and there                                |
+//!      +----------------------------------------------------------------------------------+
 //! ```
 //!
 //! The rule: the function, what it captured and the token it held are gone before the result can be seen.
 
 use crate::cancel::{Call, Scope, enter_call};
 use crate::handle::{Handle, set_home};
-use crate::join::{Payload, contain, discard};
+use crate::join::{Payload, contain, discard, wake};
 use crate::limiter::Permit;
 use crate::sync::{Arc, Mutex};
 use std::fmt;
@@ -32,14 +32,34 @@ struct State<F, R> {
     waiter: Option<Waker>,
     home: Option<Handle>,
     permit: Option<Permit>,
+    // Detached: it shall run, and nobody wants its result.
+    unwanted: bool,
 }
 
 enum Stage<F, R> {
     Waiting(F),
     Running,
-    Abandoned,
+    Unwanted,
+    Settling(Result<R, Failure>),
     Done(Result<R, Failure>),
     Gone,
+}
+
+impl<F, R> State<F, R> {
+    /// The function, unless the job has been cancelled and it is gone.
+    fn pick_up(&mut self) -> Option<F> {
+        let picked_up = match self.unwanted {
+            true => Stage::Unwanted,
+            false => Stage::Running,
+        };
+        match std::mem::replace(&mut self.stage, picked_up) {
+            Stage::Waiting(f) => Some(f),
+            other => {
+                self.stage = other;
+                None
+            }
+        }
+    }
 }
 
 /// Why a job has no result.
@@ -95,6 +115,8 @@ pub trait Outcome<R>: Run {
     fn home(&self) -> Option<Handle>;
     /// The caller goes away.
     fn cancel(&self);
+    /// It shall run, and nobody wants its result.
+    fn disown(&self);
     fn into_queued(self: Arc<Self>) -> Queued;
 }
 
@@ -110,31 +132,46 @@ where
                 waiter: None,
                 home: None,
                 permit: None,
+                unwanted: false,
             }),
             scope: Scope::default(),
             submitted_at,
         }
     }
 
-    fn finish(&self, result: Result<R, Failure>) {
+    /// Gives the result to whoever wants it. Everything else that the job held goes before that, and
+    /// `settle` is called when this thread is done with code that isn't ours.
+    fn deliver(
+        &self,
+        result: Result<R, Failure>,
+        permit: Option<Permit>,
+        settle: &mut dyn FnMut(),
+    ) {
         let mut state = self.state.lock();
-        if let Stage::Abandoned | Stage::Gone = state.stage {
+        let unwanted = matches!(state.stage, Stage::Unwanted);
+        let (result, home) = if unwanted {
             state.stage = Stage::Gone;
-            let home = state.home.take();
-            drop(state);
-            discard(result);
-            return discard(home);
-        }
-        state.stage = Stage::Done(result);
-        let (waiter, home) = (state.waiter.take(), state.home.take());
+            (Some(result), state.home.take())
+        } else {
+            state.stage = Stage::Settling(result);
+            (None, None)
+        };
         drop(state);
+        discard(result);
         // The last handle to a loop may take a hook of a user's with it.
         discard(home);
-        if let Some(waiter) = waiter {
-            // A waker may be of anybody's make; a worker has to outlive it.
-            if let Err(payload) = contain(|| waiter.wake()) {
-                discard(payload);
+        self.scope.end();
+        drop(permit);
+        settle();
+        let mut state = self.state.lock();
+        // Unless the caller has gone away just now, and taken it.
+        if let Stage::Settling(_) = state.stage {
+            if let Stage::Settling(result) = std::mem::replace(&mut state.stage, Stage::Gone) {
+                state.stage = Stage::Done(result);
             }
+            let waiter = state.waiter.take();
+            drop(state);
+            waiter.into_iter().for_each(wake);
         }
     }
 }
@@ -156,13 +193,11 @@ where
 {
     fn run(self: Arc<Self>, settle: &mut dyn FnMut()) {
         let mut state = self.state.lock();
-        let Stage::Waiting(f) = std::mem::replace(&mut state.stage, Stage::Running) else {
-            // Cancelled, and so already gone.
-            state.stage = Stage::Gone;
-            return;
-        };
+        let Some(f) = state.pick_up() else { return };
         let (home, permit) = (state.home.clone(), state.permit.take());
         drop(state);
+        // A host's hook, which the result's waker calls, is code that isn't ours too.
+        let hooked = home.as_ref().is_some_and(|home| home.inbox.has_hook());
         let result = {
             let before = set_home(home);
             let _call = enter_call(Some(self.clone()));
@@ -170,22 +205,19 @@ where
             discard(set_home(before));
             result
         };
-        drop(permit);
-        settle();
-        self.finish(result);
+        match hooked {
+            false => self.deliver(result, permit, settle),
+            true => self.deliver(result, permit, &mut || ()),
+        }
     }
 
     fn refuse(&self, why: Refusal) {
         let mut state = self.state.lock();
-        let Stage::Waiting(f) = std::mem::replace(&mut state.stage, Stage::Running) else {
-            state.stage = Stage::Gone;
-            return;
-        };
-        let kept = (state.home.take(), state.permit.take());
+        let Some(f) = state.pick_up() else { return };
+        let permit = state.permit.take();
         drop(state);
         discard(f);
-        discard(kept);
-        self.finish(Err(Failure::Refused(why)));
+        self.deliver(Err(Failure::Refused(why)), permit, &mut || ());
     }
 
     fn submitted_at(&self) -> &'static Location<'static> {
@@ -256,7 +288,7 @@ where
         let waiter = state.waiter.take();
         match std::mem::replace(&mut state.stage, Stage::Gone) {
             Stage::Running => {
-                state.stage = Stage::Abandoned;
+                state.stage = Stage::Unwanted;
                 drop(state);
                 self.scope.cancel();
             }
@@ -264,15 +296,33 @@ where
                 let kept = (state.home.take(), state.permit.take());
                 drop(state);
                 discard(f);
+                self.scope.end();
                 discard(kept);
             }
-            Stage::Done(result) => {
+            Stage::Settling(result) | Stage::Done(result) => {
                 drop(state);
                 discard(result);
             }
-            Stage::Abandoned | Stage::Gone => drop(state),
+            Stage::Unwanted | Stage::Gone => drop(state),
         }
         drop(waiter);
+    }
+
+    fn disown(&self) {
+        self.scope.orphan();
+        let mut state = self.state.lock();
+        match std::mem::replace(&mut state.stage, Stage::Gone) {
+            Stage::Running => state.stage = Stage::Unwanted,
+            Stage::Waiting(f) => {
+                state.stage = Stage::Waiting(f);
+                state.unwanted = true;
+            }
+            Stage::Settling(result) | Stage::Done(result) => {
+                drop(state);
+                discard(result);
+            }
+            Stage::Unwanted | Stage::Gone => {}
+        }
     }
 
     fn into_queued(self: Arc<Self>) -> Queued {

@@ -34,6 +34,14 @@ pub(crate) fn discard<T>(value: T) {
     }
 }
 
+/// Calls a waker, which may be of anybody's make: what it throws ends here, since whoever calls it
+/// has others to serve.
+pub(crate) fn wake(waker: Waker) {
+    if let Err(payload) = contain(|| waker.wake()) {
+        discard(payload);
+    }
+}
+
 /// Why a task has no value: it panicked, it was aborted, or its loop ended first.
 pub struct JoinError(Why);
 
@@ -154,7 +162,7 @@ impl<T> JoinCell<T> {
         drop(state);
         drop(task);
         if let Some(waiter) = waiter {
-            waiter.wake();
+            wake(waiter);
         }
     }
 
@@ -231,7 +239,7 @@ impl<T: 'static> Erased for JoinCell<T> {
         let task = task.take();
         drop(state);
         if let Some(task) = task {
-            task.wake();
+            wake(task);
         }
     }
 

@@ -11,9 +11,11 @@
 //!      +--- a token is free ---> Permit        +---> leaves the line    +---> the next in line
 //! ```
 
-use crate::cancel::tokens_held_by_ancestors;
-use crate::sync::{Arc, Mutex};
-use std::collections::BTreeMap;
+use crate::cancel::{Token, tokens_held_by_ancestors};
+use crate::join::wake;
+use crate::sync::{Arc, Mutex, thread_local};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -126,7 +128,7 @@ impl Limiter {
         state.total = total;
         let granted = state.grant();
         drop(state);
-        granted.into_iter().for_each(Waker::wake);
+        wake_all(granted);
     }
 
     /// How many tokens there are.
@@ -162,26 +164,55 @@ impl Limiter {
         state.borrowed -= 1;
         let granted = state.grant();
         drop(state);
-        granted.into_iter().for_each(Waker::wake);
+        wake_all(granted);
     }
+}
 
-    /// # Panics
-    /// If whoever might give a token back waits, through however many hops, for this very call.
-    fn refuse_self_wait(&self, total: usize, borrowed: usize) {
-        let held = tokens_held_by_ancestors(self.address());
-        if held.is_empty() || held.len() < borrowed {
-            return;
-        }
-        let places: Vec<_> = held
-            .iter()
-            .map(|token| token.taken_at.to_string())
-            .collect();
-        panic!(
-            "deadlock: this call asks for a token of a limiter of {total} whose tokens are all held \
-             by calls that it is nested in, and that wait for it; they were asked for at {}",
-            places.join(", ")
-        );
+/// Wakes those who were given tokens. Who is woken may give his back at once and so wake the next, from
+/// within: those wait here for their turn, lest the stack grow with the line.
+fn wake_all(granted: Vec<Waker>) {
+    thread_local! {
+        static TO_WAKE: RefCell<Option<VecDeque<Waker>>> = const { RefCell::new(None) };
     }
+    let left_to_outer = TO_WAKE.with(|to_wake| match &mut *to_wake.borrow_mut() {
+        Some(outer) => {
+            outer.extend(granted);
+            true
+        }
+        none => {
+            *none = Some(granted.into());
+            false
+        }
+    });
+    if left_to_outer {
+        return;
+    }
+    loop {
+        let next = TO_WAKE.with(|to_wake| {
+            let mut to_wake = to_wake.borrow_mut();
+            let next = to_wake.as_mut().and_then(VecDeque::pop_front);
+            if next.is_none() {
+                *to_wake = None;
+            }
+            next
+        });
+        let Some(waker) = next else { return };
+        wake(waker);
+    }
+}
+
+/// # Panics
+/// If whoever might give a token back waits, through however many hops, for this very call.
+fn refuse_self_wait(held: &[Token], total: usize) -> ! {
+    let places: Vec<_> = held
+        .iter()
+        .map(|token| token.taken_at.to_string())
+        .collect();
+    panic!(
+        "deadlock: this call asks for a token of a limiter of {total} whose tokens are all held \
+         by calls that it is nested in, and that wait for it; they were asked for at {}",
+        places.join(", ")
+    );
 }
 
 impl fmt::Debug for Limiter {
@@ -215,24 +246,25 @@ impl Future for Acquire {
         let limiter = self.limiter.clone();
         match self.line {
             Line::NotYet => {
-                if let Some(permit) = limiter.try_acquire() {
-                    self.line = Line::Done;
-                    return Poll::Ready(permit);
-                }
-                let (total, borrowed) = {
-                    let state = limiter.shared.lock();
-                    (state.total, state.borrowed)
-                };
-                limiter.refuse_self_wait(total, borrowed);
+                // Looked up and cloned before the lock: what the one locks and the other calls is not ours.
+                let held = tokens_held_by_ancestors(limiter.address());
                 let waker = context.waker().clone();
                 let mut state = limiter.shared.lock();
+                if state.borrowed < state.total && state.waiting.is_empty() {
+                    state.borrowed += 1;
+                    drop(state);
+                    self.line = Line::Done;
+                    return Poll::Ready(limiter.permit());
+                }
+                let (total, borrowed) = (state.total, state.borrowed);
+                if !held.is_empty() && held.len() >= borrowed && borrowed >= total {
+                    drop(state);
+                    refuse_self_wait(&held, total);
+                }
                 let place = state.next_in_line;
                 state.next_in_line += 1;
                 state.waiting.insert(place, waker);
-                // A token may have come free since: it is for the first in line, which this may be.
-                let granted = state.grant();
                 drop(state);
-                granted.into_iter().for_each(Waker::wake);
                 self.line = Line::At(place);
                 Poll::Pending
             }

@@ -24,6 +24,12 @@ pub(crate) fn install(place: Rc<dyn Place>) {
     PLACE.with(|cell| *cell.borrow_mut() = Some(place));
 }
 
+/// It is none any more.
+pub(crate) fn uninstall() {
+    let place = take();
+    drop(place);
+}
+
 /// The thread is away from its place until this is dropped. Empty on threads that have none, and
 /// where the place was left already by a wait further down the stack.
 #[must_use]
@@ -58,5 +64,8 @@ pub(crate) fn leave_bounded() -> Option<Away> {
 }
 
 fn take() -> Option<Rc<dyn Place>> {
-    PLACE.with(|cell| cell.borrow_mut().take())
+    PLACE
+        .try_with(|cell| cell.borrow_mut().take())
+        .ok()
+        .flatten()
 }

@@ -18,7 +18,7 @@
 //! loop's thread touches it; `posted` is what the others share.
 
 use crate::inbox;
-use crate::join::discard;
+use crate::join::{discard, wake};
 use crate::sync::{Arc, AtomicBool, AtomicUsize, Ordering, impl_wake, thread_local};
 use crate::task::Task;
 use crate::timers::Timers;
@@ -87,8 +87,8 @@ impl Queue {
 
     /// Tells the host of what was pushed while the loop wasn't running.
     pub(crate) fn tell_host(&self) {
-        let ticking = running().is_some_and(|queue| Arc::ptr_eq(&queue.inbox, &self.inbox));
-        if !ticking && self.len() > 0 {
+        let is_this = |queue: Rc<Self>| Arc::ptr_eq(&queue.inbox, &self.inbox);
+        if self.inbox.has_hook() && self.len() > 0 && !running().is_some_and(is_this) {
             self.inbox.tell_host();
         }
     }
@@ -101,7 +101,7 @@ impl Queue {
                 // A statement of its own: the borrow has to end before the waker is called.
                 let due = self.timers.borrow_mut().pop_due(now);
                 let Some(waker) = due else { break };
-                waker.wake();
+                wake(waker);
             }
         }
         let mut posts = self.drained.take();
@@ -144,13 +144,15 @@ impl Running {
 
     /// For the end of a loop, which may come while another one runs.
     pub(crate) fn replace(queue: &Rc<Queue>) -> Self {
-        Self(RUNNING.with(|running| running.replace(Some(queue.clone()))))
+        // In a thread that ends, the thread-local may be gone before the last loop is.
+        let before = RUNNING.try_with(|running| running.replace(Some(queue.clone())));
+        Self(before.ok().flatten())
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let ended = RUNNING.with(|running| running.replace(self.0.take()));
+        let ended = RUNNING.try_with(|running| running.replace(self.0.take()));
         drop(ended);
     }
 }

@@ -3,6 +3,7 @@
 //! The rule: it waits for no thread that may be waiting for it. Jobs that shut down their own pool
 //! don't wait for each other; a loop's thread doesn't wait for jobs that wait for a loop.
 
+use crate::idle::Quitter;
 use crate::parker::{Parker, Woken};
 use crate::place;
 use crate::pool::Pool;
@@ -51,18 +52,23 @@ impl Pool {
             let mut book = crew.book.lock();
             book.in_shutdown += own_threads;
             book.tell_quitters();
-            book.quitters.push(parker.clone());
+            book.quitters.push(Quitter {
+                parker: parker.clone(),
+                is_own: own.is_some(),
+                done: false,
+            });
         }
         let _away = place::leave();
         let mut woken = Woken::Notified;
         loop {
             let mut book = crew.book.lock();
-            let all_gone = book.threads <= book.in_shutdown;
+            let done = book.is_done(&parker);
             let left_wait = queue::is_running() && book.threads <= book.parked;
-            if all_gone || left_wait || woken == Woken::TimedOut {
-                book.quitters.retain(|other| !Arc::ptr_eq(other, &parker));
+            if done || left_wait || woken == Woken::TimedOut {
+                book.quitters
+                    .retain(|other| !Arc::ptr_eq(&other.parker, &parker));
                 book.in_shutdown -= own_threads;
-                if all_gone {
+                if done {
                     return Ok(());
                 }
                 let others = book

@@ -47,8 +47,15 @@ where
         context: &mut Context<'_>,
         cell: &dyn Erased,
     ) -> Option<Pin<Box<dyn Step>>> {
-        let Poll::Ready(output) = self.as_mut().poll(context) else {
-            return Some(self);
+        // Caught before the future is dropped: a drop that panics while a panic unwinds aborts.
+        let output = match contain(|| self.as_mut().poll(context)) {
+            Ok(Poll::Pending) => return Some(self),
+            Ok(Poll::Ready(output)) => output,
+            Err(payload) => {
+                discard(self);
+                cell.fail(JoinError::panic(payload));
+                return None;
+            }
         };
         discard(self);
         match cell.as_any().downcast_ref::<JoinCell<F::Output>>() {
@@ -80,13 +87,9 @@ impl Task {
         let Some(future) = self.future.take() else {
             return Poll::Ready(());
         };
-        match contain(|| future.step(context, &*self.cell)) {
-            Ok(None) => return Poll::Ready(()),
-            Ok(still) => self.future = still,
-            Err(payload) => {
-                self.cell.fail(JoinError::panic(payload));
-                return Poll::Ready(());
-            }
+        self.future = future.step(context, &*self.cell);
+        if self.future.is_none() {
+            return Poll::Ready(());
         }
         // A task whose handle is gone can't be aborted, and needs no watching.
         if !self.watched && Arc::strong_count(&self.cell) > 1 {

@@ -24,9 +24,11 @@
 use crate::crew::{Crew, LOOKER, OwnQueue, SURPLUS};
 use crate::idle::{Book, Desk, Role};
 use crate::job::Queued;
+use crate::join::{contain, discard};
 use crate::parker::Woken;
 use crate::place::{self, Place};
 use crate::sync::{Arc, Local, MutexGuard, Ordering, fence, now};
+use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -34,27 +36,34 @@ use std::time::{Duration, Instant};
 /// How long a watcher waits for the others to get on.
 const WATCH: Duration = Duration::from_micros(50);
 
-/// After so many jobs of its own queue a worker looks into the shared one first, lest a job that
-/// keeps submitting jobs starves it.
+/// Once in so many jobs a worker looks into the others' queues first, and once into the shared one, lest
+/// jobs that keep submitting jobs starve those that wait elsewhere.
 const FAIRNESS: usize = 61;
 
 pub(crate) struct Worker {
     crew: Arc<Crew>,
     desk: Arc<Desk>,
     local: OwnQueue,
-    /// Counted in `Crew::awake`.
-    looking: bool,
+    /// Counted in `Crew::awake`. The place knows it too: code that is not ours may wait while it is set.
+    looking: Rc<Cell<bool>>,
+    /// How many jobs of its own queue it has taken in a row.
+    own_in_a_row: usize,
 }
 
 pub(crate) fn main(crew: Arc<Crew>, desk: Arc<Desk>, local: Local<Queued>, role: Role) {
     let local = Rc::new(local);
     crew.adopt(&desk, &local);
-    place::install(Rc::new(WorkersPlace(crew.clone())));
+    let looking = Rc::new(Cell::new(role == Role::Look));
+    place::install(Rc::new(WorkersPlace {
+        crew: crew.clone(),
+        looking: looking.clone(),
+    }));
     let mut worker = Worker {
         crew,
         desk,
         local,
-        looking: role == Role::Look,
+        looking,
+        own_in_a_row: 0,
     };
     let mut next = match role {
         Role::Look => ControlFlow::Continue(()),
@@ -69,31 +78,58 @@ pub(crate) fn main(crew: Arc<Crew>, desk: Arc<Desk>, local: Local<Queued>, role:
             None => worker.rest(),
         };
     }
+    // What the thread's own destructors call after this finds no worker here any more.
+    place::uninstall();
+    Crew::dismiss();
 }
 
-struct WorkersPlace(Arc<Crew>);
+struct WorkersPlace {
+    crew: Arc<Crew>,
+    looking: Rc<Cell<bool>>,
+}
 
 impl Place for WorkersPlace {
     fn leave(&self, bounded: bool) -> bool {
-        self.0.leave(bounded)
+        if self.looking.take() {
+            self.crew.awake.fetch_sub(LOOKER, Ordering::SeqCst);
+        }
+        self.crew.leave(bounded)
     }
 
     fn come_back(&self) {
-        self.0.come_back();
+        self.crew.come_back();
     }
 }
 
 impl Worker {
-    fn find(&self) -> Option<Queued> {
+    fn find(&mut self) -> Option<Queued> {
         let crew = &self.crew;
         if crew.awake.load(Ordering::Relaxed) & SURPLUS != 0 {
             // `rest` decides, under the lock, whether it is this one that has to go idle.
             return None;
         }
-        if self.desk.taken.load(Ordering::Relaxed) % FAIRNESS == FAIRNESS - 1 {
-            return crew.take_batch(&self.local).or_else(|| self.local.pop());
+        let taken = self.desk.taken.load(Ordering::Relaxed);
+        if taken % FAIRNESS == FAIRNESS - 1 {
+            let others = crew.steal_from_workers(&crew.book.lock(), taken);
+            if others.is_some() {
+                return others;
+            }
         }
-        self.local.pop().or_else(|| crew.take_batch(&self.local))
+        // More in a row than a batch has: these are jobs that jobs keep submitting.
+        let own = match self.own_in_a_row < FAIRNESS {
+            true => self.local.pop(),
+            false => None,
+        };
+        match own {
+            Some(job) => {
+                self.own_in_a_row += 1;
+                Some(job)
+            }
+            None => {
+                self.own_in_a_row = 0;
+                crew.take_batch(&self.local).or_else(|| self.local.pop())
+            }
+        }
     }
 
     fn run(&mut self, job: Queued) {
@@ -103,15 +139,18 @@ impl Worker {
             .store(taken.wrapping_add(1), Ordering::Relaxed);
         self.stop_looking();
         *self.desk.current.lock() = Some((now(), job.submitted_at()));
-        let (crew, local, looking) = (&self.crew, &self.local, &mut self.looking);
-        job.run(&mut || {
+        let mut settle = || {
             // Before the result is seen: who answers it with another job shall find this thread
             // looking, and not start a second one. With jobs left, somebody is looking already.
-            if local.is_empty() && crew.injector.is_empty() {
-                crew.awake.fetch_add(LOOKER, Ordering::SeqCst);
-                *looking = true;
+            if self.local.is_empty() && self.crew.injector.is_empty() {
+                self.crew.awake.fetch_add(LOOKER, Ordering::SeqCst);
+                self.looking.set(true);
             }
-        });
+        };
+        // The last of a job may take something of a user's with it, whose drop may panic.
+        if let Err(payload) = contain(|| job.run(&mut settle)) {
+            discard(payload);
+        }
     }
 
     /// This thread has found a job, and may be gone for long. If it was the last one looking, and
@@ -121,14 +160,13 @@ impl Worker {
         if !self.local.is_empty() {
             crew.unseen.store(true, Ordering::Release); // Pairs with the swap in `rest`.
         }
-        let others = if std::mem::take(&mut self.looking) {
-            let others = crew.awake.fetch_sub(LOOKER, Ordering::SeqCst) - LOOKER;
-            fence(Ordering::SeqCst); // Pairs with the one in `Crew::submit`.
-            others
-        } else {
-            crew.awake.load(Ordering::Relaxed)
-        };
-        if others == 0
+        if self.looking.take() {
+            crew.awake.fetch_sub(LOOKER, Ordering::SeqCst);
+        }
+        // Pairs with those of whoever submits, and of whoever else leaves: while a batch is moved, its
+        // jobs are in no queue, and he may have looked just then.
+        fence(Ordering::SeqCst);
+        if crew.awake.load(Ordering::Relaxed) == 0
             && (!self.local.is_empty()
                 || !crew.injector.is_empty()
                 || crew.unseen.load(Ordering::Relaxed))
@@ -149,7 +187,7 @@ impl Worker {
             }
         }
         book.fall_asleep(&self.desk);
-        if std::mem::take(&mut self.looking) {
+        if self.looking.take() {
             crew.awake.fetch_sub(LOOKER, Ordering::SeqCst);
         }
         crew.update(&book);
@@ -161,6 +199,7 @@ impl Worker {
         // Pairs with the stores of `true`: whose mark is wiped off here, his jobs are seen below.
         crew.unseen.swap(false, Ordering::Acquire);
         let Some(job) = crew.steal(&book) else {
+            book.stop_growing();
             return self.sleep(&crew, book);
         };
         let _ = book.wake_up(&self.desk);
@@ -192,7 +231,7 @@ impl Worker {
                 return self.watch();
             }
             if !book.is_asleep(&self.desk) {
-                self.looking = true;
+                self.looking.set(true);
                 return ControlFlow::Continue(());
             }
         }
@@ -200,29 +239,28 @@ impl Worker {
 
     fn watch(&mut self) -> ControlFlow<()> {
         let crew = self.crew.clone();
-        let mut before = crew.book.lock().jobs_taken();
+        let _ = crew.book.lock().progress();
         loop {
             let _ = self.desk.parker.park(after(WATCH));
             let mut book = crew.book.lock();
             if !book.is_watcher(&self.desk) {
                 // Somebody had a lone job and took the watcher for it.
-                self.looking = true;
+                self.looking.set(true);
                 return ControlFlow::Continue(());
             }
             if book.active() < crew.settings.max_threads && crew.has_jobs(&book) {
-                let taken = book.jobs_taken();
-                // Less than one each: the jobs are longer than the watch, or they wait.
+                let progress = book.progress();
                 let active = book.active();
-                if taken.wrapping_sub(before) < active.max(1) || active < crew.cores {
+                // Less than a job each: they are longer than the watch, or they wait.
+                if progress.jobs < active.max(1) || progress.stuck || active < crew.cores {
                     book.grow();
                     book.end_watch(&self.desk);
                     crew.awake.fetch_add(LOOKER, Ordering::SeqCst);
                     crew.update(&book);
-                    self.looking = true;
+                    self.looking.set(true);
                     return ControlFlow::Continue(());
                 }
                 book.stop_growing();
-                before = taken;
                 continue;
             }
             // Nothing to watch: sleeps, unless a job came just now that counted on the watch.
