@@ -22,14 +22,14 @@
 
 use crate::idle::{Book, Bring, Desk, Role};
 use crate::job::{Queued, Refusal};
-use crate::parker::Parker;
+use crate::parker::{Parker, Woken};
 use crate::sync::{
     Arc, AtomicBool, AtomicUsize, Injector, Local, Mutex, MutexGuard, Ordering, Steal,
     available_parallelism, fence, start_thread, thread_local,
 };
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub(crate) const WATCHING: usize = 1;
 pub(crate) const FULL: usize = 2;
@@ -57,6 +57,8 @@ pub(crate) struct Crew {
     /// looks there, even if he sees no more jobs himself.
     pub(crate) unseen: AtomicBool,
     closed: AtomicBool,
+    /// An idle worker is looking out for its token: one at a time.
+    patient: AtomicBool,
     pub(crate) cores: usize,
     started: AtomicUsize,
     /// What a started thread does: `worker::main`.
@@ -88,6 +90,7 @@ impl Crew {
             awake: AtomicUsize::new(0),
             unseen: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            patient: AtomicBool::new(false),
             cores: available_parallelism().map_or(2, |cores| cores.get().max(2)),
             started: AtomicUsize::new(0),
             thread_main,
@@ -328,6 +331,15 @@ impl Crew {
         let mut book = self.book.lock();
         book.parked -= 1;
         self.update(&book);
+    }
+
+    /// An idle worker sleeps. The first of them looks out for a token for a little before.
+    pub(crate) fn idle(&self, desk: &Desk, deadline: Option<Instant>) -> Woken {
+        if self.patient.swap(true, Ordering::Relaxed) {
+            return desk.parker.park(deadline);
+        }
+        let looked = || self.patient.store(false, Ordering::Relaxed);
+        desk.parker.park_patiently(deadline, looked)
     }
 
     /// From now on nobody sleeps: idle threads end. With `closed`, nobody submits either, and who has

@@ -112,7 +112,7 @@ impl<T> Inbox<T> {
         }
         let woken = {
             let _away = place::leave();
-            self.parker.park(deadline)
+            self.parker.park_patiently(deadline, || ())
         };
         self.state.lock().asleep = false;
         woken

@@ -17,10 +17,12 @@
 //! its `poll` would eat that one, and the loop would sleep for ever.
 
 use crate::place;
-use crate::sync::{Arc, Condvar, Mutex, impl_wake, thread_local, waker};
+use crate::sync::{
+    Arc, AtomicUsize, Condvar, Mutex, Ordering, impl_wake, now, spin, thread_local, waker,
+};
 use std::cell::Cell;
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 #[derive(Clone, Copy, PartialEq)]
 enum State {
@@ -32,7 +34,15 @@ enum State {
 pub struct Parker {
     state: Mutex<State>,
     condvar: Condvar,
+    /// For how many nanoseconds the owner looks out for the token before it sleeps. The owner's only.
+    patience: AtomicUsize,
 }
+
+/// A sleeping core takes some 20 microseconds to wake, and an answer is often there sooner. So a thread that
+/// waits for one goes on asking for about as long, with the processor left to others in between.
+/// It asks for less long each time that this was in vain, and as long as ever after a sleep that was short.
+const PATIENCE: usize = 10_000;
+const SHORT: Duration = Duration::from_micros(100);
 
 /// Why a park ended.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -47,7 +57,36 @@ impl Parker {
         Self {
             state: Mutex::new(State::Empty),
             condvar: Condvar::default(),
+            patience: AtomicUsize::new(PATIENCE),
         }
+    }
+
+    /// As [`park`](Self::park), for a token that is likely to come soon: looks out for it a little
+    /// before it sleeps, and calls `looked` when it has.
+    pub fn park_patiently(&self, deadline: Option<Instant>, looked: impl FnOnce()) -> Woken {
+        let patience = self.patience.load(Ordering::Relaxed);
+        let start = now();
+        let limit = Duration::from_nanos(patience as u64);
+        let there = patience > 0 && spin(start + limit, || self.take_token());
+        looked();
+        if there {
+            self.patience.store(PATIENCE, Ordering::Relaxed);
+            return Woken::Notified;
+        }
+        let woken = self.park(deadline);
+        let short = now() - start < SHORT;
+        let patience = if short { PATIENCE } else { patience / 2 };
+        self.patience.store(patience, Ordering::Relaxed);
+        woken
+    }
+
+    fn take_token(&self) -> bool {
+        let mut state = self.state.lock();
+        let there = *state == State::Notified;
+        if there {
+            *state = State::Empty;
+        }
+        there
     }
 
     /// Sleeps until the token is there, or until `deadline`, and takes the token.
@@ -102,7 +141,7 @@ pub fn block_on<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
     if value.is_pending() {
         let _away = place::leave();
         while value.is_pending() {
-            let _ = parker.park(None);
+            let _ = parker.park_patiently(None, || ());
             value = poll(&mut context);
         }
     }

@@ -224,7 +224,7 @@ impl Worker {
             }
             drop(book);
             *self.desk.current.lock() = None;
-            woken = self.desk.parker.park(deadline);
+            woken = crew.idle(&self.desk, deadline);
             book = crew.book.lock();
             if book.is_watcher(&self.desk) {
                 drop(book);

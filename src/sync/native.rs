@@ -100,6 +100,17 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
+/// Leaves the processor to others again and again until `done`, or until `deadline`, which is soon.
+pub(crate) fn spin(deadline: Instant, mut done: impl FnMut() -> bool) -> bool {
+    while !done() {
+        if now() >= deadline {
+            return false;
+        }
+        std::thread::yield_now();
+    }
+    true
+}
+
 pub(crate) fn current_thread() -> ThreadId {
     std::thread::current().id()
 }
