@@ -27,7 +27,7 @@
 //!   the system refused, a caller who has gone away are typed errors, or panics that say so where the
 //!   signature leaves no room for an error. Nothing hangs.
 //! - **The async function runs on its own loop** and need not be `Send`. What travels is a closure.
-//! - **No `unsafe`**, and every race explored by [loom](https://docs.rs/loom).
+//! - **No `unsafe`**; and its machines are explored by [loom](https://docs.rs/loom), as the code that uses them can be.
 //!
 //! # The loop
 //! [`run`] runs a future on a fresh loop on this thread; [`spawn`] adds tasks to it, [`time`] has its timers.
@@ -51,15 +51,17 @@
 //! # How it is built
 //! ```text
 //!   asyncify · syncify · gather                                 the doors
+//!   block_on                                                    a thread that waits for an async function
 //!   event_loop · spawner · tasks · time                         a loop, and beside it,
-//!   pool · blocking_task · worker · crew · idle · job           knowing nothing of it, a pool
+//!   pool · shutdown · blocking_task · worker · crew · idle · job    knowing nothing of it, a pool
 //!   handle · queue                                              the current loop
 //!   inbox · task · cancel · limiter
 //!   parker · place · join · timers
 //!   sync                                                        the one door to shared memory
 //! ```
-//! A module uses only what stands below it. With `--cfg footbridge_loom`, `sync` is made of loom's types,
-//! and everything above it, the code of this crate's users included, can be explored by it.
+//! A module uses its neighbours and what stands below it, and nothing goes round in a circle. With
+//! `--cfg footbridge_loom`, `sync` is made of loom's types, and everything above it, the code of this
+//! crate's users included, can be explored.
 //!
 //! # Features
 //! `parking_lot`, `crossbeam-deque` and `futures-task`, all on by default, each bring the crate of that
@@ -129,3 +131,7 @@ pub mod internals {
     pub use crate::parker::{Parker, Woken, block_on};
     pub use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,370 @@
+//! A panic in any code of a user's leaves the loop, the pool and the thread fit for the next call.
+#![cfg(not(footbridge_loom))]
+
+mod common;
+
+use common::{Grenade, me, ms, panic_of, panicking_waker, poll_once, thrown_by, until, watched};
+use footbridge::time::sleep;
+use footbridge::{
+    Asyncify, EventLoop, Handle, JoinHandle, Limiter, Pool, Syncify, gather, run, spawn,
+    spawn_blocking, syncify, yield_now,
+};
+use std::future::{Future, pending, poll_fn};
+use std::panic::panic_any;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Poll};
+use std::thread;
+
+/// The pool has lost neither a thread nor a place.
+fn assert_fit(pool: &Pool) {
+    until(|| pool.stats().idle == pool.stats().threads);
+    assert_eq!(pool.spawn_blocking(|| 1).join(), 1);
+    pool.shutdown(ms(20_000)).unwrap();
+    assert_eq!(pool.stats().threads, 0);
+}
+
+fn poll_with_a_panicking_waker<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    Pin::new(future).poll(&mut Context::from_waker(&panicking_waker()))
+}
+
+#[test]
+fn in_main_it_ends_run_until_and_the_loop_keeps_its_tasks() {
+    watched(|| {
+        let mut event_loop = EventLoop::new();
+        let task = event_loop.spawn(async {
+            yield_now().await;
+            yield_now().await;
+            "survives"
+        });
+        let main = async {
+            yield_now().await;
+            panic!("in main")
+        };
+        assert_eq!(panic_of(|| event_loop.run_until(main)), "in main");
+        assert!(Handle::try_current().is_none());
+        assert_eq!(event_loop.run_until(task).unwrap(), "survives");
+        assert_eq!(run(async { 1 }), 1);
+    });
+}
+
+#[test]
+fn in_a_task_it_is_the_tasks_own() {
+    watched(|| {
+        run(async {
+            let task: JoinHandle<()> = spawn(async { panic!("in a task") });
+            let error = task.await.unwrap_err();
+            assert!(error.is_panic() && error.to_string().contains("in a task"));
+            drop(spawn(async { panic!("in a task that nobody waits for") }));
+            yield_now().await;
+            assert_eq!(spawn(async { 1 }).await.unwrap(), 1);
+        })
+    });
+}
+
+#[test]
+fn in_a_posted_closure_it_harms_nobody() {
+    watched(|| {
+        run(async {
+            let handle = Handle::current();
+            assert!(handle.call_soon(|| panic!("in call_soon")));
+            let made = handle.spawn(|| -> std::future::Ready<()> { panic!("in make") });
+            assert!(made.await.unwrap_err().to_string().contains("in make"));
+            assert_eq!(handle.spawn(|| async { 1 }).await.unwrap(), 1);
+        })
+    });
+}
+
+// S12
+#[test]
+fn in_the_call_of_an_async_function_it_is_the_callers() {
+    fn bad() -> std::future::Ready<()> {
+        panic!("before the first await")
+    }
+    watched(|| {
+        let lenient = Syncify::new().raise_sync_error(false);
+        run(async {
+            let text = spawn_blocking(|| panic_of(|| syncify(bad)())).await;
+            assert_eq!(text, "before the first await");
+            assert_eq!(spawn_blocking(syncify(async || 1)).await, Ok(1));
+        });
+        assert_eq!(panic_of(|| lenient.wrap(bad)()), "before the first await");
+        assert_eq!(lenient.wrap(async || 2)(), Ok(2));
+    });
+}
+
+#[test]
+fn in_a_job_that_waited_it_gives_the_place_back() {
+    watched(|| {
+        let pool = Pool::builder().max_threads(1).build();
+        run(async {
+            for _ in 0..3 {
+                let job = pool.spawn_blocking(|| syncify(async || panic!("on the loop"))());
+                let caught = spawn(job).await.unwrap_err();
+                assert!(caught.to_string().contains("on the loop"));
+            }
+        });
+        assert_eq!(pool.stats().parked_in_syncify, 0);
+        assert_fit(&pool);
+    });
+}
+
+// Decision 14
+#[test]
+fn in_the_hosts_hook_it_harms_nobody() {
+    watched(|| {
+        let mut event_loop = EventLoop::builder()
+            .on_wake(|| panic!("in the hook"))
+            .build();
+        let handle = event_loop.handle();
+        assert!(handle.call_soon(|| ()));
+        let task = event_loop.spawn(async {
+            yield_now().await;
+            spawn_blocking(|| 1).await
+        });
+        assert_eq!(event_loop.run_until(task).unwrap(), 1);
+    });
+}
+
+#[test]
+fn in_a_destructor_on_the_loop_it_harms_nobody() {
+    watched(|| {
+        run(async {
+            let at_its_end = spawn(async {
+                let _grenade = Grenade;
+                1
+            });
+            let _ = at_its_end.await;
+            let aborted = spawn(async {
+                let _grenade = Grenade;
+                pending::<()>().await
+            });
+            yield_now().await;
+            aborted.abort();
+            assert!(aborted.await.unwrap_err().is_cancelled());
+            // A result, a posted closure and a panic that nobody takes.
+            drop(spawn(async { Grenade }));
+            drop(spawn(async { panic_any(Grenade) }));
+            let grenade = Grenade;
+            Handle::current()
+                .spawn(move || async move { drop(grenade) })
+                .abort();
+            yield_now().await;
+            yield_now().await;
+            assert_eq!(spawn(async { 2 }).await.unwrap(), 2);
+        })
+    });
+}
+
+#[test]
+fn in_a_destructor_on_a_worker_it_harms_nobody() {
+    watched(|| {
+        let pool = Pool::builder().max_threads(1).build();
+        // A result and a payload that nobody takes.
+        let (begun, has_begun) = mpsc::channel();
+        let (open, gate) = mpsc::channel::<()>();
+        let result = pool.spawn_blocking(move || {
+            begun.send(me()).unwrap();
+            gate.recv().unwrap();
+            Grenade
+        });
+        let worker = has_begun.recv().unwrap();
+        let queued = Grenade;
+        drop(pool.spawn_blocking(move || drop(queued)));
+        drop(result);
+        open.send(()).unwrap();
+        assert_eq!(pool.spawn_blocking(me).join(), worker);
+        assert_fit(&pool);
+    });
+}
+
+#[test]
+fn in_a_destructor_of_what_a_detached_job_returns_or_throws_it_does_not_end_the_worker() {
+    watched(|| {
+        let pool = Pool::builder().max_threads(1).build();
+        let worker = pool.spawn_blocking(me).join();
+        pool.spawn_blocking(|| Grenade).detach();
+        assert_eq!(pool.spawn_blocking(me).join(), worker);
+        pool.spawn_blocking(|| panic_any(Grenade)).detach();
+        assert_eq!(pool.spawn_blocking(me).join(), worker);
+        assert_fit(&pool);
+    });
+}
+
+#[test]
+fn in_a_destructor_of_a_refused_job_it_harms_nobody() {
+    watched(|| {
+        let pool = Pool::builder().max_threads(1).build();
+        let (open, gate) = mpsc::channel::<()>();
+        let (begun, has_begun) = mpsc::channel();
+        let running = pool.spawn_blocking(move || {
+            begun.send(()).unwrap();
+            gate.recv().unwrap();
+        });
+        has_begun.recv().unwrap();
+        let queued: Vec<_> = (0..3)
+            .map(|_| {
+                let grenade = Grenade;
+                pool.spawn_blocking(move || drop(grenade))
+            })
+            .collect();
+        pool.shutdown(ms(1)).unwrap_err();
+        for job in queued {
+            assert!(panic_of(|| job.join()).contains("the pool has been shut down"));
+        }
+        open.send(()).unwrap();
+        running.join();
+    });
+}
+
+#[test]
+fn in_a_waker_that_a_job_calls_it_does_not_end_the_worker() {
+    watched(|| {
+        let pool = Pool::builder().max_threads(1).build();
+        let (open, gate) = mpsc::channel::<()>();
+        let mut job = pool.spawn_blocking(move || gate.recv().unwrap());
+        assert!(poll_with_a_panicking_waker(&mut job).is_pending());
+        open.send(()).unwrap();
+        job.join();
+        assert_fit(&pool);
+    });
+}
+
+#[test]
+fn in_a_waker_that_waits_for_a_token_it_does_not_end_the_worker_that_gives_it_back() {
+    watched(|| {
+        let pool = Pool::builder().max_threads(1).build();
+        let limiter = Limiter::new(1);
+        let (open, gate) = mpsc::channel();
+        let gate = Arc::new(std::sync::Mutex::new(gate));
+        let bounded = Asyncify::new().pool(&pool).limiter(&limiter);
+        let holder = bounded.wrap(move || {
+            gate.lock().unwrap().recv().unwrap();
+            "the holder's result"
+        });
+        let mut holder = holder();
+        assert!(poll_once(&mut holder).is_pending());
+        let mut waiter = limiter.acquire();
+        assert!(poll_with_a_panicking_waker(&mut waiter).is_pending());
+        open.send(()).unwrap();
+        assert_eq!(holder.join(), "the holder's result");
+        drop(waiter);
+        assert_eq!(limiter.borrowed_tokens(), 0);
+        assert_fit(&pool);
+    });
+}
+
+#[test]
+fn in_a_waker_it_does_not_keep_the_others_in_line_from_being_woken() {
+    watched(|| {
+        let limiter = Limiter::new(0);
+        let mut bad = limiter.acquire();
+        assert!(poll_with_a_panicking_waker(&mut bad).is_pending());
+        let good = thread::spawn({
+            let limiter = limiter.clone();
+            move || drop(common::foreign_block_on(limiter.acquire()))
+        });
+        until(|| format!("{limiter:?}").contains("waiting: 2"));
+        let raise = limiter.clone();
+        let _ = thread::spawn(move || raise.set_total_tokens(2)).join();
+        good.join().unwrap();
+    });
+}
+
+#[test]
+fn in_a_waker_that_a_task_calls_at_its_end_it_leaves_the_loop_running() {
+    watched(|| {
+        run(async {
+            let mut task = spawn(yield_now());
+            assert!(poll_with_a_panicking_waker(&mut task).is_pending());
+            task.await.unwrap();
+            assert_eq!(spawn(async { 1 }).await.unwrap(), 1);
+        })
+    });
+}
+
+#[test]
+fn in_a_waker_that_an_aborted_task_calls_it_leaves_the_loop_running() {
+    watched(|| {
+        run(async {
+            let mut task = spawn(pending::<()>());
+            assert!(poll_with_a_panicking_waker(&mut task).is_pending());
+            yield_now().await;
+            task.abort();
+            yield_now().await;
+            assert!(task.await.unwrap_err().is_cancelled());
+            assert_eq!(spawn(async { 1 }).await.unwrap(), 1);
+        })
+    });
+}
+
+#[test]
+fn in_a_waker_that_a_timer_calls_it_leaves_the_loop_running() {
+    watched(|| {
+        run(async {
+            let mut bad = sleep(ms(1));
+            assert!(poll_with_a_panicking_waker(&mut bad).is_pending());
+            sleep(ms(2)).await;
+            assert_eq!(spawn(async { 1 }).await.unwrap(), 1);
+        })
+    });
+}
+
+// Decision 8
+#[test]
+fn in_one_of_a_gathers_futures_it_leaves_the_gather_fit_to_be_dropped() {
+    watched(|| {
+        let mut both = gather((0..2).map(|n| {
+            poll_fn(move |_| match n {
+                0 => panic!("the first"),
+                _ => Poll::Ready(Grenade),
+            })
+        }));
+        assert_eq!(panic_of(|| poll_once(&mut both)), "the first");
+        drop(both);
+        assert_eq!(run(gather([async { 1 }])), [1]);
+    });
+}
+
+#[test]
+fn in_a_blocking_wait_it_leaves_the_thread_fit_for_the_next_wait() {
+    watched(|| {
+        for n in 0..3 {
+            thrown_by(|| spawn_blocking(|| panic!("in a job")).join());
+            assert_eq!(spawn_blocking(move || n).join(), n);
+        }
+    });
+}
+
+#[test]
+fn in_many_jobs_at_once_it_loses_no_thread() {
+    watched(|| {
+        let pool = Pool::builder().max_threads(4).build();
+        let caught = Arc::new(AtomicUsize::new(0));
+        let jobs: Vec<_> = (0..100)
+            .map(|_| pool.spawn_blocking(|| panic_any(())))
+            .collect();
+        for job in jobs {
+            thrown_by(|| job.join());
+            caught.fetch_add(1, SeqCst);
+        }
+        assert_eq!(caught.load(SeqCst), 100);
+        assert_fit(&pool);
+    });
+}
+
+#[test]
+fn in_a_poll_of_a_foreign_executor_it_leaves_the_call_cancelled() {
+    watched(|| {
+        let pool = Pool::builder().max_threads(1).build();
+        let call = pool.spawn_blocking(|| ());
+        thrown_by(|| {
+            common::foreign_block_on(async {
+                let _call = pin!(call);
+                panic!("beside a call")
+            })
+        });
+        assert_fit(&pool);
+    });
+}

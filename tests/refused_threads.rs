@@ -1,0 +1,107 @@
+//! What becomes of jobs where the system refuses the pool a thread.
+//!
+//! Each test runs in a process of its own, whose address space has room for one thread's stack of the size
+//! asked for, and not for two.
+#![cfg(all(not(footbridge_loom), target_os = "linux", target_pointer_width = "64"))]
+
+mod common;
+
+use common::{me, panic_of, watched};
+use footbridge::{Pool, gather, run, syncify};
+use std::process::Command;
+use std::sync::mpsc;
+
+const STACK: usize = 1 << 30;
+const ROOM_IN_KIB: usize = 1_900_000;
+
+/// Runs `test` again in a process with so much room, and there its body.
+fn with_room_for_one_thread(test: &str, body: impl FnOnce(Pool) + Send + 'static) {
+    const INSIDE: &str = "FOOTBRIDGE_TEST_WITH_LITTLE_ROOM";
+    if std::env::var_os(INSIDE).is_some() {
+        return watched(|| body(Pool::builder().thread_stack_size(STACK).build()));
+    }
+    let output = Command::new("sh")
+        .arg("-c")
+        .arg(format!(
+            "ulimit -v {ROOM_IN_KIB} && exec \"$0\" --exact {test}"
+        ))
+        .arg(std::env::current_exe().unwrap())
+        .env(INSIDE, "1")
+        .output()
+        .unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "{printed}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(printed.contains("1 passed"), "{printed}");
+}
+
+// Decision 13
+#[test]
+fn a_refused_thread_fails_no_job_that_a_living_one_can_still_run() {
+    let name = "a_refused_thread_fails_no_job_that_a_living_one_can_still_run";
+    with_room_for_one_thread(name, |pool| {
+        let (open, gate) = mpsc::channel::<()>();
+        let (begun, has_begun) = mpsc::channel();
+        let first = pool.spawn_blocking(move || {
+            begun.send(()).unwrap();
+            gate.recv().unwrap();
+            me()
+        });
+        has_begun.recv().unwrap();
+        let queued: Vec<_> = (0..10).map(|_| pool.spawn_blocking(me)).collect();
+        assert_eq!(pool.stats().threads, 1, "the others were refused");
+        open.send(()).unwrap();
+        let worker = first.join();
+        queued
+            .into_iter()
+            .for_each(|job| assert_eq!(job.join(), worker));
+    });
+}
+
+// Decision 13
+#[test]
+fn if_the_only_thread_is_parked_every_queued_job_is_answered() {
+    let name = "if_the_only_thread_is_parked_every_queued_job_is_answered";
+    with_room_for_one_thread(name, |pool| {
+        run(async {
+            let inner = pool.clone();
+            let outer = pool.spawn_blocking(move || {
+                // Queued behind this job, which then waits for it.
+                let queued = inner.spawn_blocking(|| ());
+                let waits = move || {
+                    let text = panic_of(|| queued.join());
+                    let nested = panic_of(|| {
+                        syncify(async move || gather([inner.spawn_blocking(|| ())]).await)()
+                    });
+                    [text, nested]
+                };
+                waits()
+            });
+            for text in outer.await {
+                assert!(text.contains("the system refused the pool"), "{text}");
+            }
+            // The parked one has come back, and is as good as before.
+            assert_eq!(pool.spawn_blocking(|| 5).await, 5);
+        })
+    });
+}
+
+// Decision 13
+#[test]
+fn if_there_is_no_thread_at_all_every_job_is_answered() {
+    watched(|| {
+        let pool = Pool::builder().thread_stack_size(1 << 60).build();
+        for _ in 0..3 {
+            let text = panic_of(|| pool.spawn_blocking(|| ()).join());
+            assert!(text.contains("the system refused the pool"), "{text}");
+            assert!(
+                text.contains("refused_threads.rs"),
+                "says where it was submitted: {text}"
+            );
+        }
+        assert_eq!((pool.stats().threads, pool.stats().queued), (0, 0));
+    });
+}

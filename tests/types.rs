@@ -1,0 +1,191 @@
+//! Auto traits are API: what may cross threads, what may not, and what is an error.
+#![cfg(not(footbridge_loom))]
+
+use footbridge::time::{Elapsed, Sleep};
+use footbridge::{
+    Acquire, Asyncify, BlockingTask, Cancelled, EventLoop, EventLoopBuilder, Gather, Handle,
+    JoinError, JoinHandle, Limiter, LocalSpawner, Permit, Pool, PoolBuilder, PoolStats, RunningJob,
+    StillRunning, Syncify, SyncifyError,
+};
+use std::cell::Cell;
+use std::error::Error;
+use std::fmt::{Debug, Display};
+use std::future::{Future, Ready};
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::rc::Rc;
+
+/// Whether a type has a trait: what is implemented for the types that have it hides what is there for all.
+macro_rules! has {
+    ($type:ty: $($bound:tt)+) => {{
+        #[allow(dead_code)]
+        struct Probe<T: ?Sized>(std::marker::PhantomData<T>);
+        #[allow(dead_code)]
+        trait Otherwise {
+            fn answer(&self) -> bool {
+                false
+            }
+        }
+        impl<T: ?Sized> Otherwise for Probe<T> {}
+        #[allow(dead_code)]
+        impl<T: ?Sized + $($bound)+> Probe<T> {
+            fn answer(&self) -> bool {
+                true
+            }
+        }
+        Probe::<$type>(std::marker::PhantomData).answer()
+    }};
+}
+
+macro_rules! assert_all {
+    ($traits:tt: $($type:ty),+ $(,)?) => {
+        $(assert_all!(@one $type: $traits);)+
+    };
+    (@one $type:ty: [$($bound:path),+]) => {
+        $(assert!(has!($type: $bound), "{} isn't {}", stringify!($type), stringify!($bound));)+
+    };
+}
+
+macro_rules! assert_none {
+    ($traits:tt: $($type:ty),+ $(,)?) => {
+        $(assert_none!(@one $type: $traits);)+
+    };
+    (@one $type:ty: [$($bound:path),+]) => {
+        $(assert!(!has!($type: $bound), "{} is {}", stringify!($type), stringify!($bound));)+
+    };
+}
+
+/// `Send`, but not `Sync`.
+type OneThreadAtATime = Cell<u8>;
+/// Neither.
+type Local = Rc<u8>;
+
+#[test]
+fn the_probe_itself_can_tell_yes_from_no() {
+    assert_all!([Send, Sync, Unpin]: u8);
+    assert_all!([Send]: OneThreadAtATime);
+    assert_none!([Sync]: OneThreadAtATime, Local);
+    assert_none!([Send, Sync]: Local);
+    assert_none!([Unpin]: std::marker::PhantomPinned);
+    assert_none!([Clone]: dyn Debug);
+}
+
+#[test]
+fn what_leads_to_a_loop_or_a_pool_from_anywhere_is_send_sync_and_clone() {
+    assert_all!([Send, Sync, Clone, Unpin, Debug]: Handle, Pool, Limiter, Asyncify, Syncify);
+}
+
+#[test]
+fn a_loop_and_its_spawner_stay_on_their_thread() {
+    assert_none!([Send, Sync]: EventLoop, LocalSpawner);
+    assert_all!([Unpin, Debug]: EventLoop, LocalSpawner);
+    assert_all!([Clone]: LocalSpawner);
+    assert_none!([Clone]: EventLoop);
+}
+
+#[test]
+fn builders_and_figures_may_cross_threads() {
+    assert_all!([Send, Sync, Unpin, Debug]: EventLoopBuilder, PoolBuilder, PoolStats, RunningJob, StillRunning);
+    assert_all!([Copy, PartialEq, Eq]: PoolStats);
+    assert_all!([Clone]: RunningJob, StillRunning);
+}
+
+#[test]
+fn a_join_handle_may_cross_threads_if_its_result_may() {
+    assert_all!([Send, Sync, Unpin, Debug]: JoinHandle<u8>, JoinHandle<OneThreadAtATime>);
+    assert_none!([Send, Sync]: JoinHandle<Local>);
+    assert_all!([Unpin, Debug]: JoinHandle<Local>);
+    assert_none!([Clone]: JoinHandle<u8>);
+}
+
+#[test]
+fn a_blocking_task_may_cross_threads_and_be_polled_without_being_pinned() {
+    assert_all!([Send, Unpin, Debug]: BlockingTask<u8>, BlockingTask<OneThreadAtATime>);
+    assert_none!([Clone]: BlockingTask<u8>);
+}
+
+#[test]
+fn a_limiters_tokens_and_those_who_wait_may_cross_threads() {
+    assert_all!([Send, Sync, Unpin, Debug]: Permit, Acquire);
+    assert_none!([Clone]: Permit, Acquire);
+}
+
+#[test]
+fn a_gather_may_cross_threads_if_its_futures_and_their_results_may() {
+    assert_all!([Send, Unpin]: Gather<Ready<u8>>, Gather<BlockingTask<u8>>);
+    assert_none!([Send]: Gather<Ready<Local>>, Gather<OfThisThread>);
+    /// A future that isn't `Send`.
+    type OfThisThread = std::pin::Pin<Box<dyn Future<Output = u8>>>;
+}
+
+#[test]
+fn timers_may_be_made_on_any_thread() {
+    assert_all!([Send, Unpin]: Sleep);
+    fn is_send<T: Send>(_: T) {}
+    is_send(footbridge::yield_now());
+    is_send(footbridge::time::timeout(
+        std::time::Duration::ZERO,
+        async {},
+    ));
+}
+
+#[test]
+fn every_error_is_an_error_that_may_cross_threads() {
+    assert_all!(
+        [Error, Send, Sync, Unpin, Debug, Display]:
+        SyncifyError, JoinError, Cancelled, Elapsed, StillRunning,
+    );
+    assert_all!([Copy, PartialEq, Eq]: SyncifyError, Cancelled, Elapsed);
+    fn boxed<E: Error + Send + Sync + 'static>(error: E) -> Box<dyn Error + Send + Sync> {
+        error.into()
+    }
+    let errors = [
+        SyncifyError::NotOnWorkerThread,
+        SyncifyError::OnLoopThread,
+        SyncifyError::LoopClosed,
+        SyncifyError::Cancelled,
+        SyncifyError::PoolExhausted,
+    ];
+    let texts = errors.map(|error| boxed(error).to_string());
+    assert!(
+        texts.iter().all(|text| text.len() > 20),
+        "each says what is wrong: {texts:?}"
+    );
+}
+
+#[test]
+fn plain_errors_may_be_seen_behind_a_caught_panic() {
+    assert_all!([UnwindSafe, RefUnwindSafe]: SyncifyError, Cancelled, Elapsed, PoolStats, StillRunning);
+}
+
+// A2, A8
+#[test]
+fn an_asyncified_function_may_cross_threads_whatever_the_function() {
+    fn is_send<T: Send>(it: T) -> T {
+        it
+    }
+    let half: Box<dyn Fn(u32) -> BlockingTask<u32> + Send> = footbridge::asyncify(|n: u32| n / 2);
+    let half = is_send(half);
+    let elsewhere = std::thread::spawn(move || half(8).join());
+    assert_eq!(elsewhere.join().unwrap(), 4);
+}
+
+#[test]
+fn a_syncified_function_may_cross_threads_although_its_future_may_not() {
+    let blocking: Box<dyn Fn(u32) -> Result<u32, SyncifyError> + Send> =
+        footbridge::syncify(async |n: u32| {
+            let local = Rc::new(n);
+            footbridge::yield_now().await;
+            *local
+        });
+    let job = footbridge::run(async { footbridge::spawn_blocking(move || blocking(8)).await });
+    assert_eq!(job, Ok(8));
+}
+
+// DESIGN.md, section 1: the box of a function item allocates nothing
+#[test]
+fn the_asyncified_form_of_a_function_holds_no_more_than_its_options() {
+    fn plain() {}
+    let wrapped = footbridge::asyncify(plain);
+    // What stands behind the pointer: no copy of a function, only where it was wrapped and what for.
+    assert!(size_of_val(&*wrapped) <= 6 * size_of::<usize>());
+}
