@@ -15,7 +15,7 @@ use crate::pool::Pool;
 use crate::sync::{Arc, Mutex, impl_wake, waker};
 use std::fmt;
 use std::future::Future;
-use std::panic::Location;
+use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -320,6 +320,11 @@ impl<R> Drop for BlockingTask<R> {
         }
     }
 }
+
+// No code of a user's runs under a lock of ours, so a panic leaves nothing half-changed. Said here since
+// whether the compiler finds it out depends on whose lock is inside.
+impl<R> UnwindSafe for BlockingTask<R> {}
+impl<R> RefUnwindSafe for BlockingTask<R> {}
 
 impl<R> fmt::Debug for BlockingTask<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -13,6 +13,7 @@ use crate::task::Task;
 use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -78,8 +79,8 @@ impl Handle {
     /// travels; the future doesn't, and need not be `Send`.
     ///
     /// If the loop has ended, or ends before the task does, the task is dropped and its
-    /// [`JoinHandle`] says that it was cancelled; `make` may then not be called at all. A panic in
-    /// `make` is the task's.
+    /// [`JoinHandle`] says that it was cancelled. If that, or an [`abort`](JoinHandle::abort), comes
+    /// before the loop's next turn, `make` is not called at all. A panic in `make` is the task's.
     ///
     /// ```
     /// footbridge::run(async {
@@ -130,6 +131,13 @@ impl Handle {
         self.inbox.is_closed()
     }
 }
+
+// No code of a user's runs under a lock of ours, so a panic leaves nothing half-changed. Said here since
+// whether the compiler finds it out depends on whose lock is inside.
+impl UnwindSafe for Handle {}
+impl RefUnwindSafe for Handle {}
+impl<T> UnwindSafe for JoinHandle<T> {}
+impl<T> RefUnwindSafe for JoinHandle<T> {}
 
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -13,7 +13,7 @@
 use crate::sync::{AtomicBool, Mutex, Ordering};
 use std::any::Any;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::task::{Context, Poll, Waker};
 
 /// What a panic threw.
@@ -91,6 +91,11 @@ impl JoinError {
         }
     }
 }
+
+// No code of a user's runs under a lock of ours, so a panic leaves nothing half-changed. Said here since
+// whether the compiler finds it out depends on whose lock is inside.
+impl UnwindSafe for JoinError {}
+impl RefUnwindSafe for JoinError {}
 
 impl fmt::Debug for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -18,11 +18,16 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::future::Future;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 /// Bounds how many may do something at once: jobs of [`Asyncify::limiter`](crate::Asyncify::limiter),
 /// or whatever holds a [`Permit`].
+///
+/// A call that could only wait for itself, because the calls that it is nested in hold the tokens, panics
+/// instead. Two that wait for each other can't be seen: where a job that holds a token may ask for another,
+/// see to it that there are more tokens than such jobs, or give the nested calls a limiter of their own.
 ///
 /// Cloning it gives another handle to the same tokens. Dropping the handles takes no token from who
 /// holds one or waits for one. Works on any executor.
@@ -214,6 +219,11 @@ fn refuse_self_wait(held: &[Token], total: usize) -> ! {
         places.join(", ")
     );
 }
+
+// No code of a user's runs under a lock of ours, so a panic leaves nothing half-changed. Said here since
+// whether the compiler finds it out depends on whose lock is inside.
+impl UnwindSafe for Limiter {}
+impl RefUnwindSafe for Limiter {}
 
 impl fmt::Debug for Limiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,6 +4,7 @@ use crate::crew::{Crew, Settings};
 use crate::sync::{Arc, lazy_static};
 use crate::worker;
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
 /// Worker threads for blocking functions: started when jobs need them, retired when they don't.
@@ -72,6 +73,11 @@ impl Pool {
         &self.door.crew
     }
 }
+
+// No code of a user's runs under a lock of ours, so a panic leaves nothing half-changed. Said here since
+// whether the compiler finds it out depends on whose lock is inside.
+impl UnwindSafe for Pool {}
+impl RefUnwindSafe for Pool {}
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -738,3 +738,20 @@ fn spawners_and_handles_are_what_futures_task_calls_spawners() {
         );
     });
 }
+
+// X15
+#[test]
+fn a_task_aborted_before_the_loop_turned_is_not_even_made() {
+    watched(|| {
+        run(async {
+            let (made, was_made) = mpsc::channel::<()>();
+            let task = Handle::current().spawn(move || {
+                made.send(()).unwrap();
+                pending::<()>()
+            });
+            task.abort();
+            assert!(task.await.unwrap_err().is_cancelled());
+            assert!(was_made.recv().is_err());
+        });
+    });
+}

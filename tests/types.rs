@@ -157,6 +157,12 @@ fn plain_errors_may_be_seen_behind_a_caught_panic() {
     assert_all!([UnwindSafe, RefUnwindSafe]: SyncifyError, Cancelled, Elapsed, PoolStats, StillRunning);
 }
 
+#[test]
+fn what_leads_to_a_loop_or_a_pool_may_be_seen_behind_a_caught_panic_under_every_feature() {
+    assert_all!([UnwindSafe, RefUnwindSafe]: Handle, Pool, Limiter, Asyncify, Syncify, Permit, JoinError);
+    assert_all!([UnwindSafe, RefUnwindSafe]: JoinHandle<Local>, BlockingTask<OneThreadAtATime>);
+}
+
 // A2, A8
 #[test]
 fn an_asyncified_function_may_cross_threads_whatever_the_function() {

@@ -10,7 +10,7 @@ pub(crate) use loom::thread::ThreadId;
 
 use std::io;
 use std::num::NonZeroUsize;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, atomic};
 use std::time::Instant;
 
 /// `std::thread_local!` in loom's older grammar, which has no `const` initialisers.
@@ -46,18 +46,28 @@ impl<T> Mutex<T> {
 }
 
 #[derive(Default)]
-pub(crate) struct Condvar(loom::sync::Condvar);
+pub(crate) struct Condvar {
+    condvar: loom::sync::Condvar,
+    // std's, so that loom doesn't take it for a step.
+    timeouts: atomic::AtomicUsize,
+}
+
+/// So often a wait may be over at any moment.
+const SUDDEN_TIMEOUTS: usize = 2;
 
 impl Condvar {
     pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-        self.0
+        self.condvar
             .wait(guard)
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Lets the others go first, and comes back as soon as the model likes. Loom's own timeouts never
-    /// fire. Always says that the deadline came first: who was notified finds that out from what the
-    /// lock holds, and has to look there anyway.
+    /// Loom's own timeouts never fire. This lets the lock go and takes it again: whoever notifies comes
+    /// in between, or before, or later. After some times it lets the others go first, which explores
+    /// less, but lets whoever sleeps in a loop make room.
+    ///
+    /// Always says that the deadline came first: who was notified finds that out from what the lock
+    /// holds, and has to look there anyway.
     pub(crate) fn wait_until<'a, T>(
         &self,
         guard: MutexGuard<'a, T>,
@@ -65,12 +75,14 @@ impl Condvar {
         _deadline: Instant,
     ) -> (MutexGuard<'a, T>, bool) {
         drop(guard);
-        loom::thread::yield_now();
+        if self.timeouts.fetch_add(1, atomic::Ordering::Relaxed) >= SUDDEN_TIMEOUTS {
+            loom::thread::yield_now();
+        }
         (lock.lock(), true)
     }
 
     pub(crate) fn notify_one(&self) {
-        self.0.notify_one();
+        self.condvar.notify_one();
     }
 }
 
