@@ -61,7 +61,7 @@
 //! ```
 //! A module uses its neighbours and what stands below it, and nothing goes round in a circle. With
 //! `--cfg footbridge_loom`, `sync` is made of loom's types, and everything above it, the code of this
-//! crate's users included, can be explored.
+//! crate's users included, can be explored: see [`model_checking`].
 //!
 //! # Features
 //! `parking_lot`, `crossbeam-deque` and `futures-task`, all on by default, each bring the crate of that
@@ -131,6 +131,10 @@ pub mod internals {
     pub use crate::parker::{Parker, Woken, block_on};
     pub use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};
 }
+
+#[cfg(doc)]
+#[doc = include_str!("../docs/model-checking.md")]
+pub mod model_checking {}
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -1,7 +1,7 @@
 //! The pool as its users know it: its settings, and what it says of itself.
 
 use crate::crew::{Crew, Settings};
-use crate::sync::{Arc, lazy_static};
+use crate::sync::{Arc, lazy_static, model_has_failed};
 use crate::worker;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -33,7 +33,9 @@ struct Door {
 
 impl Drop for Door {
     fn drop(&mut self) {
-        self.crew.wind_up(false);
+        if !model_has_failed() {
+            self.crew.wind_up(false);
+        }
     }
 }
 

@@ -117,6 +117,12 @@ pub(crate) fn available_parallelism() -> io::Result<NonZeroUsize> {
     Ok(NonZeroUsize::MIN.saturating_add(1))
 }
 
+/// A model that fails drops its global pool when its threads are no more: there is nobody to be told,
+/// and a second panic would hide what the first one said.
+pub(crate) fn model_has_failed() -> bool {
+    std::thread::panicking()
+}
+
 /// `lazy_static! { static ref NAME: Type = make(); }`, for all faces alike.
 macro_rules! lazy_static {
     (static ref $name:ident: $type:ty = $make:expr;) => {

@@ -128,6 +128,11 @@ pub(crate) fn start_thread(
     builder.spawn(body).map(drop)
 }
 
+/// Only a model can.
+pub(crate) fn model_has_failed() -> bool {
+    false
+}
+
 /// `lazy_static! { static ref NAME: Type = make(); }`, for all faces alike.
 macro_rules! lazy_static {
     (static ref $name:ident: $type:ty = $make:expr;) => {
