@@ -12,6 +12,7 @@ use crate::job::{Job, Outcome};
 use crate::limiter::{Acquire, Limiter};
 use crate::parker;
 use crate::pool::Pool;
+use crate::queue;
 use crate::sync::{Arc, Mutex, impl_wake, waker};
 use std::fmt;
 use std::future::Future;
@@ -268,6 +269,20 @@ impl<R> BlockingTask<R> {
         Poll::Ready(())
     }
 
+    fn poll_job(&mut self, context: &mut Context<'_>, is_quick: bool) -> Poll<R> {
+        if self.advance(context).is_pending() {
+            return Poll::Pending;
+        }
+        let Some(job) = &self.job else {
+            panic!("a BlockingTask was polled after it had given its result");
+        };
+        let result = job.poll(context, is_quick);
+        if result.is_ready() {
+            self.job = None;
+        }
+        result
+    }
+
     /// Whether the call is over, so that awaiting it gives its result at once.
     pub fn is_finished(&self) -> bool {
         self.job.as_ref().is_none_or(|job| job.is_finished())
@@ -288,7 +303,7 @@ impl<R> BlockingTask<R> {
         let home = self.job.as_ref().and_then(|job| job.home());
         let home = home.filter(|home| !home.is_closed());
         refuse_loop_thread("BlockingTask::join", home.map(|home| home.inbox.owner()));
-        parker::block_on(|context| Pin::new(&mut self).poll(context))
+        parker::block_on(|context| self.poll_job(context, true))
     }
 }
 
@@ -296,20 +311,7 @@ impl<R> Future for BlockingTask<R> {
     type Output = R;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<R> {
-        let this = self.get_mut();
-        if this.advance(context).is_pending() {
-            return Poll::Pending;
-        }
-        let Some(job) = &this.job else {
-            panic!("a BlockingTask was polled after it had given its result");
-        };
-        match job.poll(context) {
-            Poll::Ready(result) => {
-                this.job = None;
-                Poll::Ready(result)
-            }
-            Poll::Pending => Poll::Pending,
-        }
+        self.get_mut().poll_job(context, queue::is_hookless())
     }
 }
 

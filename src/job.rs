@@ -29,11 +29,17 @@ pub struct Job<F, R> {
 
 struct State<F, R> {
     stage: Stage<F, R>,
-    waiter: Option<Waker>,
+    waiter: Option<Waiter>,
     home: Option<Handle>,
     permit: Option<Permit>,
     // Detached: it shall run, and nobody wants its result.
     unwanted: bool,
+}
+
+struct Waiter {
+    waker: Waker,
+    // It leads to a loop or a parker of ours, which doesn't keep who calls it.
+    is_quick: bool,
 }
 
 enum Stage<F, R> {
@@ -62,6 +68,13 @@ impl<F, R> State<F, R> {
     }
 }
 
+/// For who answers a job without running it.
+impl Runner for () {
+    fn offer(&mut self) {}
+
+    fn withdraw(&mut self) {}
+}
+
 /// Why a job has no result.
 pub(crate) enum Failure {
     Panic(Payload),
@@ -87,11 +100,18 @@ impl fmt::Display for Refusal {
     }
 }
 
+/// The thread that runs a job, as the job sees it.
+pub trait Runner {
+    /// The job is as good as done: whoever sees its result may count on this thread.
+    fn offer(&mut self);
+    /// Not yet, after all: code that isn't ours runs first, and may take long.
+    fn withdraw(&mut self);
+}
+
 /// A job as the pool sees it.
 pub trait Run: Send + Sync {
-    /// Runs it, unless it has been cancelled. `settle` is called when the function is done and
-    /// before anybody can know.
-    fn run(self: Arc<Self>, settle: &mut dyn FnMut());
+    /// Runs it, unless it has been cancelled.
+    fn run(self: Arc<Self>, runner: &mut dyn Runner);
     /// Answers it without running it.
     fn refuse(&self, why: Refusal);
     fn submitted_at(&self) -> &'static Location<'static>;
@@ -109,7 +129,8 @@ pub trait Outcome<R>: Run {
     fn scope(&self) -> &Scope;
     /// # Panics
     /// With the job's own panic, or saying why it was refused.
-    fn poll(&self, context: &mut Context<'_>) -> Poll<R>;
+    /// `is_quick` says that the waker leads to a loop or a parker of ours.
+    fn poll(&self, context: &mut Context<'_>, is_quick: bool) -> Poll<R>;
     fn is_finished(&self) -> bool;
     /// The loop that it belongs to.
     fn home(&self) -> Option<Handle>;
@@ -139,14 +160,9 @@ where
         }
     }
 
-    /// Gives the result to whoever wants it. Everything else that the job held goes before that, and
-    /// `settle` is called when this thread is done with code that isn't ours.
-    fn deliver(
-        &self,
-        result: Result<R, Failure>,
-        permit: Option<Permit>,
-        settle: &mut dyn FnMut(),
-    ) {
+    /// Gives the result to whoever wants it. Everything else that the job held goes before that; the
+    /// thread is offered in between, unless it is to call a waker of a stranger's.
+    fn deliver(&self, result: Result<R, Failure>, permit: Option<Permit>, runner: &mut dyn Runner) {
         let mut state = self.state.lock();
         let unwanted = matches!(state.stage, Stage::Unwanted);
         let (result, home) = if unwanted {
@@ -156,13 +172,16 @@ where
             state.stage = Stage::Settling(result);
             (None, None)
         };
+        let quick = state.waiter.as_ref().is_none_or(|waiter| waiter.is_quick);
         drop(state);
         discard(result);
         // The last handle to a loop may take a hook of a user's with it.
         discard(home);
         self.scope.end();
         drop(permit);
-        settle();
+        if quick {
+            runner.offer();
+        }
         let mut state = self.state.lock();
         // Unless the caller has gone away just now, and taken it.
         if let Stage::Settling(_) = state.stage {
@@ -171,7 +190,12 @@ where
             }
             let waiter = state.waiter.take();
             drop(state);
-            waiter.into_iter().for_each(wake);
+            if let Some(waiter) = waiter {
+                if !waiter.is_quick {
+                    runner.withdraw();
+                }
+                wake(waiter.waker);
+            }
         }
     }
 }
@@ -191,13 +215,11 @@ where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
-    fn run(self: Arc<Self>, settle: &mut dyn FnMut()) {
+    fn run(self: Arc<Self>, runner: &mut dyn Runner) {
         let mut state = self.state.lock();
         let Some(f) = state.pick_up() else { return };
         let (home, permit) = (state.home.clone(), state.permit.take());
         drop(state);
-        // A host's hook, which the result's waker calls, is code that isn't ours too.
-        let hooked = home.as_ref().is_some_and(|home| home.inbox.has_hook());
         let result = {
             let before = set_home(home);
             let _call = enter_call(Some(self.clone()));
@@ -205,10 +227,7 @@ where
             discard(set_home(before));
             result
         };
-        match hooked {
-            false => self.deliver(result, permit, settle),
-            true => self.deliver(result, permit, &mut || ()),
-        }
+        self.deliver(result, permit, runner);
     }
 
     fn refuse(&self, why: Refusal) {
@@ -217,7 +236,7 @@ where
         let permit = state.permit.take();
         drop(state);
         discard(f);
-        self.deliver(Err(Failure::Refused(why)), permit, &mut || ());
+        self.deliver(Err(Failure::Refused(why)), permit, &mut ());
     }
 
     fn submitted_at(&self) -> &'static Location<'static> {
@@ -242,7 +261,7 @@ where
         &self.scope
     }
 
-    fn poll(&self, context: &mut Context<'_>) -> Poll<R> {
+    fn poll(&self, context: &mut Context<'_>, is_quick: bool) -> Poll<R> {
         // Cloned outside the lock: it may be code of a user's.
         let waker = context.waker().clone();
         let mut state = self.state.lock();
@@ -253,7 +272,7 @@ where
                 panic!("a BlockingTask was polled after it had given its result");
             }
             _ => {
-                let old = state.waiter.replace(waker);
+                let old = state.waiter.replace(Waiter { waker, is_quick });
                 drop(state);
                 drop(old);
                 return Poll::Pending;

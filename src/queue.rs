@@ -165,6 +165,14 @@ pub(crate) fn is_running() -> bool {
         .unwrap_or(false)
 }
 
+/// Whether this thread runs a loop whose wakers call no host's hook: they do their work and return.
+pub(crate) fn is_hookless() -> bool {
+    let is = |queue: &Rc<Queue>| !queue.inbox.has_hook();
+    RUNNING
+        .try_with(|running| running.borrow().as_ref().is_some_and(is))
+        .unwrap_or(false)
+}
+
 /// The queue of the loop that this thread runs.
 pub(crate) fn running() -> Option<Rc<Queue>> {
     RUNNING

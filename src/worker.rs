@@ -23,7 +23,7 @@
 
 use crate::crew::{Crew, LOOKER, OwnQueue, SURPLUS};
 use crate::idle::{Book, Desk, Role};
-use crate::job::Queued;
+use crate::job::{Queued, Runner};
 use crate::join::{contain, discard};
 use crate::parker::Woken;
 use crate::place::{self, Place};
@@ -139,16 +139,8 @@ impl Worker {
             .store(taken.wrapping_add(1), Ordering::Relaxed);
         self.stop_looking();
         *self.desk.current.lock() = Some((now(), job.submitted_at()));
-        let mut settle = || {
-            // Before the result is seen: who answers it with another job shall find this thread
-            // looking, and not start a second one. With jobs left, somebody is looking already.
-            if self.local.is_empty() && self.crew.injector.is_empty() {
-                self.crew.awake.fetch_add(LOOKER, Ordering::SeqCst);
-                self.looking.set(true);
-            }
-        };
         // The last of a job may take something of a user's with it, whose drop may panic.
-        if let Err(payload) = contain(|| job.run(&mut settle)) {
+        if let Err(payload) = contain(|| job.run(self)) {
             discard(payload);
         }
     }
@@ -277,6 +269,21 @@ impl Worker {
             }
             return self.sleep(&crew, book);
         }
+    }
+}
+
+impl Runner for Worker {
+    fn offer(&mut self) {
+        // Before the result is seen: who answers it with another job shall find this thread
+        // looking, and not start a second one. With jobs left, somebody is looking already.
+        if self.local.is_empty() && self.crew.injector.is_empty() {
+            self.crew.awake.fetch_add(LOOKER, Ordering::SeqCst);
+            self.looking.set(true);
+        }
+    }
+
+    fn withdraw(&mut self) {
+        self.stop_looking();
     }
 }
 

@@ -1,0 +1,146 @@
+//! Workers: what lasts from job to job, what a loop's end means to them, and that no job is left lying
+//! where a thread could run it.
+#![cfg(not(footbridge_loom))]
+
+mod common;
+
+use common::{Guard, me, ms, panic_of, until, watched};
+use footbridge::{Pool, run};
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, mpsc};
+use std::task::Poll;
+use std::thread;
+use std::time::{Duration, Instant};
+
+// W8
+#[test]
+fn a_job_submitted_just_when_a_thread_retires_is_run_all_the_same() {
+    watched(|| {
+        let keep_alive = Duration::from_micros(50);
+        let pool = Pool::builder()
+            .max_threads(2)
+            .keep_alive(keep_alive)
+            .build();
+        for n in 0..1000_u32 {
+            let pause = Instant::now();
+            while pause.elapsed() < keep_alive * (n % 50) / 25 {
+                std::hint::spin_loop();
+            }
+            assert_eq!(pool.spawn_blocking(move || n).join(), n);
+        }
+        until(|| pool.stats().threads == 0);
+    });
+}
+
+// W11
+#[test]
+fn a_workers_thread_locals_last_from_job_to_job() {
+    thread_local!(static JOBS: Cell<u32> = const { Cell::new(0) });
+    fn count() -> u32 {
+        JOBS.set(JOBS.get() + 1);
+        JOBS.get()
+    }
+    watched(|| {
+        let pool = Pool::builder().max_threads(1).build();
+        let counts: Vec<_> = (0..3).map(|_| pool.spawn_blocking(count).join()).collect();
+        assert_eq!(counts, [1, 2, 3]);
+    });
+}
+
+// W14
+#[test]
+fn a_job_that_ends_when_its_loop_is_gone_gives_its_result_to_whoever_has_it_and_the_worker_goes_on()
+{
+    watched(|| {
+        let pool = Pool::builder().max_threads(1).build();
+        let (open, gate) = mpsc::channel();
+        let (drops, dropped) = mpsc::channel();
+        let guard = Guard(drops);
+        let (kept, abandoned) = run(async {
+            let mut kept = pool.spawn_blocking(move || (gate.recv().is_ok(), me()).1);
+            // It has the waker of a loop that will be gone.
+            let pending = poll_fn(|context| Poll::Ready(Pin::new(&mut kept).poll(context)));
+            assert!(pending.await.is_pending());
+            let own = pool.clone();
+            (kept, own.spawn_blocking(move || guard))
+        });
+        abandoned.detach();
+        open.send(()).unwrap();
+        let worker = kept.join();
+        assert_eq!(
+            dropped.recv(),
+            Ok(worker),
+            "what nobody wants is dropped there"
+        );
+        assert_eq!(pool.spawn_blocking(me).join(), worker);
+    });
+}
+
+// Decision 18
+#[test]
+fn a_job_that_a_blocked_worker_waits_for_is_served_although_the_shared_queue_is_never_empty() {
+    watched(|| {
+        let pool = Pool::builder().max_threads(16).build();
+        let (ended, fed) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(AtomicUsize::new(0)),
+        );
+        let feeder = thread::spawn({
+            let (pool, ended) = (pool.clone(), ended.clone());
+            move || {
+                while !ended.load(SeqCst) {
+                    while fed.load(SeqCst) < 500 {
+                        fed.fetch_add(1, SeqCst);
+                        let fed = fed.clone();
+                        let short = move || {
+                            thread::sleep(ms(1)); // work
+                            fed.fetch_sub(1, SeqCst);
+                        };
+                        pool.spawn_blocking(short).detach();
+                    }
+                    thread::sleep(Duration::from_micros(100));
+                }
+            }
+        });
+        until(|| pool.stats().threads == 16);
+        let is_served = || {
+            let own = pool.clone();
+            let outer = pool.spawn_blocking(move || {
+                let (answer, answers) = mpsc::channel();
+                let other = move || answer.send(()).unwrap_or(());
+                // It goes to this worker's own queue, and the worker waits in a way that the pool knows nothing of.
+                own.spawn_blocking(other).detach();
+                answers.recv_timeout(Duration::from_secs(10)).is_ok()
+            });
+            outer.join()
+        };
+        let all_served = (0..3).all(|_| is_served());
+        ended.store(true, SeqCst);
+        feeder.join().unwrap();
+        assert!(all_served);
+    });
+}
+
+// W1, decision 13
+#[cfg(target_pointer_width = "64")]
+#[test]
+fn whoever_waits_for_a_job_that_no_thread_could_be_had_for_is_told_the_threads_name_and_the_systems_error()
+ {
+    const TOO_MUCH: usize = 1 << 60;
+    watched(|| {
+        let refused = thread::Builder::new().stack_size(TOO_MUCH).spawn(|| ());
+        let error = refused.unwrap_err().to_string();
+        let pool = Pool::builder()
+            .thread_name("wanted")
+            .thread_stack_size(TOO_MUCH)
+            .build();
+        let text = panic_of(|| pool.spawn_blocking(|| ()).join());
+        assert!(text.contains("wanted-0"), "{text}");
+        assert!(text.contains(&error), "{text}, and not {error}");
+        let text = panic_of(|| run(async { pool.spawn_blocking(|| ()).await }));
+        assert!(text.contains("wanted-1"), "{text}");
+    });
+}
