@@ -157,7 +157,7 @@ impl Crew {
     /// Brings somebody to the queues, unless that isn't needed any more or can't be.
     pub(crate) fn bring(self: &Arc<Self>, mut book: MutexGuard<'_, Book>, for_backlog: bool) {
         let lookers = self.awake.load(Ordering::Relaxed) / LOOKER;
-        if lookers > 0 || book.active() >= self.settings.max_threads {
+        if lookers > 0 || book.closed || book.active() >= self.settings.max_threads {
             return;
         }
         let bring = book.bring(for_backlog, self.cores);

@@ -1,7 +1,7 @@
 //! The deques of crossbeam's names, each a queue under a lock: for builds without crossbeam-deque,
 //! and for the model, which can see into these and not into those.
 
-use super::{Arc, Mutex};
+use super::{Arc, AtomicUsize, Mutex, Ordering};
 use std::collections::VecDeque;
 
 /// What a look into a queue found.
@@ -13,28 +13,65 @@ pub(crate) enum Steal<T> {
     Retry,
 }
 
+struct Queue<T> {
+    items: Mutex<VecDeque<T>>,
+    // Written under the lock and read without it, so it may be out of date: as with crossbeam's
+    // queues, who has to know for sure says so with a fence.
+    len: AtomicUsize,
+}
+
+impl<T> Queue<T> {
+    fn new() -> Self {
+        Self {
+            items: Mutex::new(VecDeque::new()),
+            len: AtomicUsize::new(0),
+        }
+    }
+
+    fn change<R>(&self, change: impl FnOnce(&mut VecDeque<T>) -> R) -> R {
+        let mut items = self.items.lock();
+        let result = change(&mut items);
+        self.len.store(items.len(), Ordering::Relaxed);
+        result
+    }
+
+    fn len(&self) -> usize {
+        self.len.load(Ordering::Relaxed)
+    }
+
+    fn steal(&self) -> Steal<T> {
+        if self.len() == 0 {
+            return Steal::Empty;
+        }
+        match self.change(VecDeque::pop_front) {
+            Some(item) => Steal::Success(item),
+            None => Steal::Empty,
+        }
+    }
+}
+
 /// The queue that every thread may push to.
-pub(crate) struct Injector<T>(Mutex<VecDeque<T>>);
+pub(crate) struct Injector<T>(Queue<T>);
 
 impl<T> Injector<T> {
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(VecDeque::new()))
+        Self(Queue::new())
     }
 
     pub(crate) fn push(&self, item: T) {
-        self.0.lock().push_back(item);
+        self.0.change(|items| items.push_back(item));
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.lock().is_empty()
+        self.0.len() == 0
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.lock().len()
+        self.0.len()
     }
 
     pub(crate) fn steal(&self) -> Steal<T> {
-        pop(&self.0)
+        self.0.steal()
     }
 
     pub(crate) fn steal_batch_with_limit_and_pop(
@@ -42,25 +79,29 @@ impl<T> Injector<T> {
         local: &Local<T>,
         limit: usize,
     ) -> Steal<T> {
-        let mut batch = {
-            let mut queue = self.0.lock();
-            let wanted = queue.len().div_ceil(2).min(limit);
-            queue.drain(..wanted).collect::<VecDeque<_>>()
-        };
+        if self.is_empty() {
+            return Steal::Empty;
+        }
+        let mut batch = self.0.change(|items| {
+            let wanted = items.len().div_ceil(2).min(limit);
+            items.drain(..wanted).collect::<VecDeque<_>>()
+        });
         let Some(first) = batch.pop_front() else {
             return Steal::Empty;
         };
-        local.0.lock().append(&mut batch);
+        if !batch.is_empty() {
+            local.0.change(|items| items.append(&mut batch));
+        }
         Steal::Success(first)
     }
 }
 
 /// One worker's own queue.
-pub(crate) struct Local<T>(Arc<Mutex<VecDeque<T>>>);
+pub(crate) struct Local<T>(Arc<Queue<T>>);
 
 impl<T> Local<T> {
     pub(crate) fn new_fifo() -> Self {
-        Self(Arc::new(Mutex::new(VecDeque::new())))
+        Self(Arc::new(Queue::new()))
     }
 
     pub(crate) fn stealer(&self) -> Stealer<T> {
@@ -68,38 +109,34 @@ impl<T> Local<T> {
     }
 
     pub(crate) fn push(&self, item: T) {
-        self.0.lock().push_back(item);
+        self.0.change(|items| items.push_back(item));
     }
 
     pub(crate) fn pop(&self) -> Option<T> {
-        self.0.lock().pop_front()
+        match self.0.steal() {
+            Steal::Success(item) => Some(item),
+            _ => None,
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.lock().is_empty()
+        self.0.len() == 0
     }
 }
 
 /// The other workers' way into a worker's queue.
-pub(crate) struct Stealer<T>(Arc<Mutex<VecDeque<T>>>);
+pub(crate) struct Stealer<T>(Arc<Queue<T>>);
 
 impl<T> Stealer<T> {
     pub(crate) fn steal(&self) -> Steal<T> {
-        pop(&self.0)
+        self.0.steal()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.lock().is_empty()
+        self.0.len() == 0
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.lock().len()
-    }
-}
-
-fn pop<T>(queue: &Mutex<VecDeque<T>>) -> Steal<T> {
-    match queue.lock().pop_front() {
-        Some(item) => Steal::Success(item),
-        None => Steal::Empty,
+        self.0.len()
     }
 }

@@ -1,0 +1,262 @@
+//! Both bridges, from end to end: the real loop, the real pool.
+
+use footbridge::{
+    Asyncify, EventLoop, Handle, Pool, Syncify, SyncifyError, asyncify, gather, run, syncify,
+    yield_now,
+};
+use loom_tests::{Data, Flag, Guard, elsewhere, explore, explore_within, spawn, woken_by};
+use std::future::{Future, pending, poll_fn};
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+/// Runs `main` on a loop whose pool has one thread, and ends both.
+fn run_with_one_worker<F: Future>(main: impl FnOnce(Pool) -> F) -> F::Output {
+    let pool = Pool::builder()
+        .max_threads(1)
+        .keep_alive(Duration::MAX)
+        .build();
+    let mut event_loop = EventLoop::builder().pool(&pool).build();
+    let output = event_loop.run_until(main(pool.clone()));
+    drop(event_loop);
+    pool.shutdown(Duration::MAX).unwrap();
+    output
+}
+
+#[test]
+fn what_a_blocking_function_did_is_there_after_the_await() {
+    explore(|| {
+        let data = Data::default();
+        let written = data.clone();
+        run_with_one_worker(async |_| {
+            asyncify(move || written.set(1))().await;
+            assert_eq!(data.get(), 1);
+        });
+    });
+}
+
+#[test]
+fn the_default_pool_lives_and_ends_within_the_model() {
+    explore(|| {
+        assert_eq!(run(async { asyncify(|| 7)().await }), 7);
+    });
+}
+
+#[test]
+fn an_async_function_runs_at_home_and_its_result_comes_back() {
+    explore_within(3, || {
+        let data = Data::default();
+        let written = data.clone();
+        run_with_one_worker(async |_| {
+            asyncify(move || {
+                let at_home = written.clone();
+                let add = async move |n: usize| {
+                    at_home.set(1);
+                    yield_now().await;
+                    n + 1
+                };
+                assert_eq!(syncify(add)(1), Ok(2));
+                assert_eq!(written.get(), 1);
+            })()
+            .await;
+        });
+    });
+}
+
+#[test]
+fn a_call_nested_in_a_call_finds_a_thread_in_a_pool_of_one() {
+    explore_within(2, || {
+        run_with_one_worker(async |_| {
+            let inner = || asyncify(|| 7)();
+            assert_eq!(asyncify(move || syncify(inner)())().await, Ok(7));
+        });
+    });
+}
+
+#[test]
+fn a_job_queued_before_the_worker_waits_for_it_is_run() {
+    explore_within(2, || {
+        run_with_one_worker(async |pool| {
+            let handle = Handle::current();
+            let inner = pool.clone();
+            let first = pool.spawn_blocking(move || {
+                let pool = inner.clone();
+                handle.block_on(async move || pool.spawn_blocking(|| 7).await)
+            });
+            let second = footbridge::spawn_blocking(|| ());
+            assert_eq!(first.await, Ok(7));
+            second.await;
+        });
+    });
+}
+
+#[test]
+fn a_job_submitted_as_the_worker_begins_to_wait_gets_its_place() {
+    explore_within(2, || {
+        run_with_one_worker(async |_| {
+            let handle = Handle::current();
+            let waits = footbridge::spawn_blocking(move || handle.block_on(pending::<()>));
+            assert_eq!(footbridge::spawn_blocking(|| 7).await, 7);
+            drop(waits);
+        });
+    });
+}
+
+/// Says, when it is dropped, that a job is over, whether it was run or not.
+struct Bell(Flag, Waker);
+
+impl Drop for Bell {
+    fn drop(&mut self) {
+        self.0.raise();
+        self.1.wake_by_ref();
+    }
+}
+
+#[test]
+fn a_worker_that_waits_is_answered_when_the_loop_ends() {
+    explore_within(3, || {
+        let (gone, wrong) = (Data::default(), Data::default());
+        let (guard, answered) = (Guard(gone.clone()), wrong.clone());
+        run_with_one_worker(async |_| {
+            let job = footbridge::spawn_blocking(move || {
+                let waits = async move || {
+                    let _guard = &guard;
+                    pending::<()>().await;
+                };
+                let answer = Handle::current().block_on(waits);
+                answered.set((answer != Err(SyncifyError::LoopClosed)).into());
+            });
+            yield_now().await;
+            job.detach();
+        });
+        assert_eq!(gone.get(), 1);
+        assert_eq!(wrong.get(), 0);
+    });
+}
+
+#[test]
+fn a_worker_whose_caller_goes_away_is_answered_wherever_it_waits() {
+    explore_within(3, || {
+        run_with_one_worker(async |_| {
+            let (gone, over, wrong) = (Data::default(), Flag::default(), Data::default());
+            let waker = poll_fn(|context| Poll::Ready(context.waker().clone())).await;
+            let (guard, bell) = (Guard(gone.clone()), Bell(over.clone(), waker));
+            let answered = wrong.clone();
+            let job = footbridge::spawn_blocking(move || {
+                let _bell = bell;
+                let waits = async move || {
+                    let _guard = &guard;
+                    pending::<()>().await;
+                };
+                let answer = Handle::current().block_on(waits);
+                answered.set((answer != Err(SyncifyError::Cancelled)).into());
+            });
+            yield_now().await;
+            drop(job);
+            // Not the end of the loop is to answer it.
+            poll_fn(|_| match over.is_raised() {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            })
+            .await;
+            assert_eq!((gone.get(), wrong.get()), (1, 0));
+        });
+    });
+}
+
+#[test]
+fn a_temporary_loop_whose_caller_goes_away_ends() {
+    explore_within(3, || {
+        let pool = Pool::builder()
+            .max_threads(1)
+            .keep_alive(Duration::MAX)
+            .build();
+        let wrong = Data::default();
+        let answered = wrong.clone();
+        let job = pool.spawn_blocking(move || {
+            let here = Syncify::new().raise_sync_error(false);
+            let answer = here.wrap(pending::<()>)();
+            answered.set((answer != Err(SyncifyError::Cancelled)).into());
+        });
+        drop(job);
+        pool.shutdown(Duration::MAX).unwrap();
+        assert_eq!(wrong.get(), 0);
+    });
+}
+
+#[test]
+fn a_shutdown_against_a_worker_that_waits_for_a_loop_waits_for_it() {
+    explore_within(3, || {
+        let pool = Pool::builder()
+            .max_threads(1)
+            .keep_alive(Duration::MAX)
+            .build();
+        let event_loop = EventLoop::new();
+        let handle = event_loop.handle();
+        let data = Data::default();
+        let (begun, ended) = (data.clone(), data.clone());
+        let job = pool.spawn_blocking(move || {
+            begun.add(1);
+            let answer = handle.block_on(pending::<()>);
+            ended.add((answer == Err(SyncifyError::LoopClosed)).into());
+        });
+        job.detach();
+        let ending = spawn(move || pool.shutdown(Duration::MAX).unwrap());
+        drop(event_loop);
+        ending.join().unwrap();
+        assert_ne!(data.get(), 1);
+    });
+}
+
+#[test]
+fn a_limiters_token_is_free_when_the_result_is_seen() {
+    explore_within(3, || {
+        run_with_one_worker(async |pool| {
+            let limiter = footbridge::Limiter::new(1);
+            let bounded = Asyncify::new().pool(&pool).limiter(&limiter);
+            let one = bounded.wrap(|| 1);
+            let sum = gather([one(), one()]).await;
+            assert_eq!(sum, [1, 1]);
+            assert_eq!(limiter.borrowed_tokens(), 0);
+        });
+    });
+}
+
+#[test]
+fn a_thread_that_blocks_on_a_loop_gets_its_value_or_hears_that_it_ended() {
+    explore(|| {
+        let event_loop = EventLoop::new();
+        let handle = event_loop.handle();
+        let data = Data::default();
+        let written = data.clone();
+        let other = spawn(move || {
+            let made = handle.block_on(async move || written.set(1));
+            match made {
+                Ok(()) => assert_eq!(data.get(), 1),
+                Err(why) => assert_eq!(why, SyncifyError::LoopClosed),
+            }
+        });
+        let mut event_loop = event_loop;
+        event_loop.run_until(yield_now());
+        drop(event_loop);
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn of_two_futures_gathered_and_woken_at_once_both_are_polled() {
+    explore_within(3, || {
+        let data = Data::default();
+        let written = [data.clone(), data.clone()];
+        run(gather(
+            written.map(|written| elsewhere(move || written.add(1))),
+        ));
+        assert_eq!(data.get(), 2);
+    });
+}
+
+#[test]
+fn of_two_wakes_of_one_gathered_future_neither_is_lost() {
+    explore_within(3, || {
+        run(gather([woken_by(2)]));
+    });
+}

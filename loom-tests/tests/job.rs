@@ -1,0 +1,127 @@
+//! A job between the worker that runs it and the caller that waits for it, or goes away.
+
+use footbridge::Limiter;
+use loom_tests::internals::{Job, Outcome, Refusal, Run, block_on};
+use loom_tests::{Arc, Data, Guard, explore, spawn};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+
+fn job<F, R>(f: F) -> Arc<Job<F, R>>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    Arc::new(Job::new(f, Location::caller()))
+}
+
+#[test]
+fn a_result_comes_with_all_that_the_job_wrote() {
+    explore(|| {
+        let data = Data::default();
+        let written = data.clone();
+        let job = job(move || {
+            written.set(1);
+            7
+        });
+        let worker = job.clone();
+        spawn(move || worker.run(&mut ()));
+        assert_eq!(block_on(|context| job.poll(context, true)), 7);
+        assert_eq!(data.get(), 1);
+    });
+}
+
+#[test]
+fn what_a_job_held_is_gone_before_its_result_is_seen() {
+    explore(|| {
+        let gone = Data::default();
+        let limiter = Limiter::new(1);
+        let guard = Guard(gone.clone());
+        let job = job(move || {
+            let _guard = &guard;
+        });
+        job.set_permit(limiter.try_acquire().unwrap());
+        let worker = job.clone();
+        spawn(move || worker.run(&mut ()));
+        block_on(|context| job.poll(context, true));
+        assert_eq!(gone.get(), 1);
+        assert_eq!(limiter.borrowed_tokens(), 0);
+    });
+}
+
+#[test]
+fn a_cancel_against_the_pick_up_runs_the_job_or_drops_it_there_and_then() {
+    explore(|| {
+        let (ran, gone) = (Data::default(), Data::default());
+        let (running, guard) = (ran.clone(), Guard(gone.clone()));
+        let job = job(move || {
+            let _guard = guard;
+            running.set(1);
+        });
+        let worker = job.clone();
+        let worker = spawn(move || worker.run(&mut ()));
+        job.cancel();
+        let gone_by_now = gone.get() == 1;
+        worker.join().unwrap();
+        assert_eq!(gone.get(), 1);
+        assert!(gone_by_now || ran.get() == 1);
+    });
+}
+
+#[test]
+fn of_a_cancel_and_a_refusal_one_drops_the_function() {
+    explore(|| {
+        let gone = Data::default();
+        let guard = Guard(gone.clone());
+        let job = job(move || drop(guard));
+        let pool = job.clone();
+        let pool = spawn(move || pool.refuse(Refusal::ShutDown));
+        job.cancel();
+        pool.join().unwrap();
+        assert_eq!(gone.get(), 1);
+    });
+}
+
+#[test]
+fn a_drop_against_completion_loses_no_result() {
+    explore(|| {
+        let gone = Data::default();
+        let guard = Guard(gone.clone());
+        let job = job(move || guard);
+        let worker = job.clone();
+        let worker = spawn(move || worker.run(&mut ()));
+        job.cancel();
+        drop(job);
+        worker.join().unwrap();
+        assert_eq!(gone.get(), 1);
+    });
+}
+
+#[test]
+fn a_panic_reaches_who_waits() {
+    explore(|| {
+        let job = job(|| std::panic::resume_unwind(Box::new("of the job")));
+        let worker = job.clone();
+        let worker = spawn(move || worker.run(&mut ()));
+        let wait = || block_on(|context| Outcome::<()>::poll(&*job, context, true));
+        let payload = catch_unwind(AssertUnwindSafe(wait)).unwrap_err();
+        assert_eq!(payload.downcast_ref(), Some(&"of the job"));
+        worker.join().unwrap();
+    });
+}
+
+#[test]
+fn a_job_that_asks_sees_that_its_caller_is_gone() {
+    explore(|| {
+        let cancelled = Data::default();
+        let seen = cancelled.clone();
+        let job = job(move || {
+            if footbridge::check_cancelled().is_err() {
+                assert_eq!(seen.get(), 1);
+            }
+        });
+        let worker = job.clone();
+        let worker = spawn(move || worker.run(&mut ()));
+        cancelled.set(1);
+        job.cancel();
+        worker.join().unwrap();
+    });
+}
