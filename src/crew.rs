@@ -21,14 +21,14 @@
 //! the submitter sees that he has gone. The fences are SeqCst, and there are no others in this crate.
 
 use crate::idle::{Book, Bring, Desk, Role};
-use crate::job::{Queued, Refusal};
+use crate::job::Queued;
+use crate::own;
 use crate::parker::{Parker, Woken};
+use crate::refusal::Refusal;
 use crate::sync::{
     Arc, AtomicBool, AtomicUsize, Injector, Local, Mutex, MutexGuard, Ordering, Steal,
-    available_parallelism, fence, start_thread, thread_local,
+    available_parallelism, fence, start_thread,
 };
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 pub(crate) const WATCHING: usize = 1;
@@ -67,20 +67,6 @@ pub(crate) struct Crew {
 
 type ThreadMain = fn(Arc<Crew>, Arc<Desk>, Local<Queued>, Role);
 
-/// A worker's own queue, as the worker holds it.
-pub(crate) type OwnQueue = Rc<Local<Queued>>;
-
-/// The worker that a thread is, and whose.
-struct Own {
-    crew: Arc<Crew>,
-    desk: Arc<Desk>,
-    local: OwnQueue,
-}
-
-thread_local! {
-    static OWN: RefCell<Option<Own>> = const { RefCell::new(None) };
-}
-
 impl Crew {
     pub(crate) fn new(settings: Settings, thread_main: ThreadMain) -> Self {
         Self {
@@ -97,34 +83,9 @@ impl Crew {
         }
     }
 
-    /// Makes this thread a worker of this crew.
-    pub(crate) fn adopt(self: &Arc<Self>, desk: &Arc<Desk>, local: &OwnQueue) {
-        let own = Own {
-            crew: self.clone(),
-            desk: desk.clone(),
-            local: local.clone(),
-        };
-        OWN.with(|cell| *cell.borrow_mut() = Some(own));
-    }
-
-    /// This thread is no worker any more.
-    pub(crate) fn dismiss() {
-        let own = OWN.with(|cell| cell.borrow_mut().take());
-        drop(own);
-    }
-
-    /// Asks what the calling thread has here, if it is one of ours.
-    fn own<T>(self: &Arc<Self>, part: impl FnOnce(&Own) -> T) -> Option<T> {
-        OWN.try_with(|own| match &*own.borrow() {
-            Some(own) if Arc::ptr_eq(&own.crew, self) => Some(part(own)),
-            _ => None,
-        })
-        .ok()
-        .flatten()
-    }
-
-    pub(crate) fn own_desk(self: &Arc<Self>) -> Option<Arc<Desk>> {
-        self.own(|own| own.desk.clone())
+    /// What tells this crew from others.
+    pub(crate) fn address(self: &Arc<Self>) -> usize {
+        Arc::as_ptr(self).addr()
     }
 
     pub(crate) fn submit(self: &Arc<Self>, job: Queued) {
@@ -132,7 +93,7 @@ impl Crew {
             return job.refuse(Refusal::ShutDown);
         }
         let first;
-        match self.own(|own| own.local.clone()) {
+        match own::of(self.address(), |own| own.local.clone()) {
             Some(local) => {
                 first = local.is_empty() && self.injector.is_empty();
                 local.push(job);

@@ -7,64 +7,21 @@ use crate::handle::{Handle, JoinHandle};
 use crate::inbox::Hook;
 use crate::join::{contain, discard};
 use crate::parker::Woken;
-use crate::queue::{Inbox, NOWHERE, Queue, Ready, Running, Ticket, running};
+use crate::queue::{Inbox, NOWHERE, Queue, Ready, Running, Ticket};
 use crate::spawner::LocalSpawner;
 use crate::sync::{Arc, now, waker_ref};
 use crate::task::Task;
 use crate::tasks::Tasks;
 use std::any::Any;
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::panic::resume_unwind;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-/// Runs `main` on a fresh event loop on this thread, and returns what it returns.
-///
-/// Tasks that are still there when `main` is done are dropped, on this thread, in the order in which
-/// they were spawned. Jobs on worker threads that nobody awaits any more are not waited for:
-/// [`Pool::shutdown`](crate::Pool::shutdown) does that.
-///
-/// # Panics
-/// If an event loop runs on this thread already, before `main` is touched. A panic of `main` is
-/// passed on once the loop has ended.
-///
-/// ```
-/// assert_eq!(footbridge::run(async { 1 + 1 }), 2);
-/// ```
-#[track_caller]
-pub fn run<F: Future>(main: F) -> F::Output {
-    assert!(
-        running().is_none(),
-        "footbridge::run: an event loop is already running on this thread; await the future or spawn it there"
-    );
-    EventLoop::new().run_until(main)
-}
-
-/// Lets everything else that is ready have its turn, once. Works on any executor.
-///
-/// ```
-/// footbridge::run(async {
-///     let task = footbridge::spawn(async { "ran" });
-///     assert!(!task.is_finished());
-///     footbridge::yield_now().await;
-///     assert!(task.is_finished());
-/// });
-/// ```
-pub fn yield_now() -> impl Future<Output = ()> {
-    let mut yielded = false;
-    poll_fn(move |context| {
-        if std::mem::replace(&mut yielded, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-}
-
-/// A single-threaded event loop, for those who own one; [`run`] is enough for most programs.
+/// A single-threaded event loop, for those who own one; [`run`](crate::run) is enough for most programs.
 ///
 /// It belongs to the thread that makes it, and runs when [`run_until`](Self::run_until) or
 /// [`tick`](Self::tick) is called. In between it keeps what it is asked. Dropping it drops its tasks

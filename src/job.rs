@@ -15,9 +15,8 @@ use crate::cancel::{Call, Scope, enter_call};
 use crate::handle::{Handle, set_home};
 use crate::join::{Payload, contain, discard, wake};
 use crate::limiter::Permit;
+use crate::refusal::Refusal;
 use crate::sync::{Arc, Mutex};
-use std::fmt;
-use std::io;
 use std::panic::Location;
 use std::task::{Context, Poll, Waker};
 
@@ -79,25 +78,6 @@ impl Runner for () {
 pub(crate) enum Failure {
     Panic(Payload),
     Refused(Refusal),
-}
-
-/// Why a job was never run.
-#[derive(Clone)]
-pub enum Refusal {
-    ShutDown,
-    NoThread(Arc<str>, Arc<io::Error>),
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ShutDown => f.write_str("the pool has been shut down"),
-            Self::NoThread(name, error) => write!(
-                f,
-                "the system refused the pool its thread {name}, and none that runs can take the job: {error}"
-            ),
-        }
-    }
 }
 
 /// The thread that runs a job, as the job sees it.

@@ -52,8 +52,9 @@
 //! ```text
 //!   asyncify · syncify · gather                                 the doors
 //!   block_on                                                    a thread that waits for an async function
-//!   event_loop · spawner · tasks · time                         a loop, and beside it,
-//!   pool · shutdown · blocking_task · worker · crew · idle · job    knowing nothing of it, a pool
+//!   run · event_loop · spawner · tasks · time                   a loop, and beside it,
+//!   blocking_task · pool · shutdown                             knowing nothing of it, a pool:
+//!   worker · crew · own · idle · job · refusal                  its threads and what they run
 //!   handle · queue                                              the current loop
 //!   inbox · task · cancel · limiter
 //!   parker · place · join · timers
@@ -71,7 +72,12 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(
     footbridge_loom,
-    allow(missing_docs, missing_debug_implementations, reason = "`internals`")
+    allow(
+        missing_docs,
+        missing_debug_implementations,
+        clippy::new_without_default,
+        reason = "`internals`"
+    )
 )]
 
 // From the doors down to the ground; each module uses only what stands below it.
@@ -82,6 +88,7 @@ mod syncify;
 mod block_on;
 
 mod event_loop;
+mod run;
 mod spawner;
 mod tasks;
 pub mod time;
@@ -90,7 +97,9 @@ mod blocking_task;
 mod crew;
 mod idle;
 mod job;
+mod own;
 mod pool;
+mod refusal;
 mod shutdown;
 mod worker;
 
@@ -113,12 +122,13 @@ pub use asyncify::{Asyncify, BlockingFn, asyncify};
 pub use block_on::SyncifyError;
 pub use blocking_task::{BlockingTask, spawn_blocking};
 pub use cancel::{Cancelled, check_cancelled};
-pub use event_loop::{EventLoop, EventLoopBuilder, run, yield_now};
+pub use event_loop::{EventLoop, EventLoopBuilder};
 pub use gather::{Gather, gather};
 pub use handle::{Handle, JoinHandle};
 pub use join::JoinError;
 pub use limiter::{Acquire, Limiter, Permit};
 pub use pool::{Pool, PoolBuilder, PoolStats};
+pub use run::{run, yield_now};
 pub use shutdown::{RunningJob, StillRunning};
 pub use spawner::{LocalSpawner, spawn};
 pub use syncify::{AsyncFunction, Syncify, syncify};
@@ -127,8 +137,9 @@ pub use syncify::{AsyncFunction, Syncify, syncify};
 #[cfg(footbridge_loom)]
 #[doc(hidden)]
 pub mod internals {
-    pub use crate::job::{Job, Outcome, Refusal, Run};
+    pub use crate::job::{Job, Outcome, Run};
     pub use crate::parker::{Parker, Woken, block_on};
+    pub use crate::refusal::Refusal;
     pub use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};
 }
 

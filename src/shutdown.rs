@@ -4,6 +4,7 @@
 //! don't wait for each other; a loop's thread doesn't wait for jobs that wait for a loop.
 
 use crate::idle::Quitter;
+use crate::own;
 use crate::parker::{Parker, Woken};
 use crate::place;
 use crate::pool::Pool;
@@ -46,7 +47,7 @@ impl Pool {
         crew.wind_up(true);
         let deadline = now().checked_add(timeout);
         let parker = Arc::new(Parker::new());
-        let own = crew.own_desk();
+        let own = own::of(crew.address(), |own| own.desk.clone());
         let own_threads = usize::from(own.is_some());
         {
             let mut book = crew.book.lock();

@@ -21,10 +21,11 @@
 //! wait for each other from waiting for ever: while jobs are queued, one thread is awake now and then
 //! to see whether the others get on with them. If they don't, it takes one, and twice as many come as the last time.
 
-use crate::crew::{Crew, LOOKER, OwnQueue, SURPLUS};
+use crate::crew::{Crew, LOOKER, SURPLUS};
 use crate::idle::{Book, Desk, Role};
 use crate::job::{Queued, Runner};
 use crate::join::{contain, discard};
+use crate::own::{self, Own, OwnQueue};
 use crate::parker::Woken;
 use crate::place::{self, Place};
 use crate::sync::{Arc, Local, MutexGuard, Ordering, fence, now};
@@ -52,7 +53,11 @@ pub(crate) struct Worker {
 
 pub(crate) fn main(crew: Arc<Crew>, desk: Arc<Desk>, local: Local<Queued>, role: Role) {
     let local = Rc::new(local);
-    crew.adopt(&desk, &local);
+    own::adopt(Own {
+        crew: crew.address(),
+        desk: desk.clone(),
+        local: local.clone(),
+    });
     let looking = Rc::new(Cell::new(role == Role::Look));
     place::install(Rc::new(WorkersPlace {
         crew: crew.clone(),
@@ -80,7 +85,7 @@ pub(crate) fn main(crew: Arc<Crew>, desk: Arc<Desk>, local: Local<Queued>, role:
     }
     // What the thread's own destructors call after this finds no worker here any more.
     place::uninstall();
-    Crew::dismiss();
+    own::dismiss();
 }
 
 struct WorkersPlace {

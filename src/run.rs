@@ -1,0 +1,49 @@
+//! The way into async code, and the smallest thing to do in there.
+
+use crate::event_loop::EventLoop;
+use crate::queue::is_running;
+use std::future::{Future, poll_fn};
+use std::task::Poll;
+
+/// Runs `main` on a fresh event loop on this thread, and returns what it returns.
+///
+/// Tasks that are still there when `main` is done are dropped, on this thread, in the order in which
+/// they were spawned. Jobs on worker threads that nobody awaits any more are not waited for:
+/// [`Pool::shutdown`](crate::Pool::shutdown) does that.
+///
+/// # Panics
+/// If an event loop runs on this thread already, before `main` is touched. A panic of `main` is
+/// passed on once the loop has ended.
+///
+/// ```
+/// assert_eq!(footbridge::run(async { 1 + 1 }), 2);
+/// ```
+#[track_caller]
+pub fn run<F: Future>(main: F) -> F::Output {
+    assert!(
+        !is_running(),
+        "footbridge::run: an event loop is already running on this thread; await the future or spawn it there"
+    );
+    EventLoop::new().run_until(main)
+}
+
+/// Lets everything else that is ready have its turn, once. Works on any executor.
+///
+/// ```
+/// footbridge::run(async {
+///     let task = footbridge::spawn(async { "ran" });
+///     assert!(!task.is_finished());
+///     footbridge::yield_now().await;
+///     assert!(task.is_finished());
+/// });
+/// ```
+pub fn yield_now() -> impl Future<Output = ()> {
+    let mut yielded = false;
+    poll_fn(move |context| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+}
