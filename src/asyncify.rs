@@ -16,6 +16,7 @@ use std::panic::Location;
 /// `f` may be any function or closure of up to eight arguments that can cross threads. It is cloned
 /// for each call, so one `asyncify(f)` serves any number of them, at once too. The call runs nothing
 /// before it is first polled; then the job is submitted. A panic of `f` is passed on at the `await`.
+/// A reference among the arguments has to be `'static`, as `"World"` is: take a `PathBuf`, not a `&Path`.
 /// Dropping the call cancels it, as [`BlockingTask`] says. Works on any executor; on ours, `f` may
 /// call back with [`syncify`](crate::syncify).
 ///
@@ -104,11 +105,12 @@ impl Asyncify {
     label = "not a blocking function that can cross threads",
     note = "`asyncify` takes a function or closure of up to 8 arguments that is `Clone + Send + 'static`, \
             and so are its arguments and its result `Send + 'static`: no `Rc`, no `RefCell` behind a \
-            reference, no borrow of a local variable",
+            reference, no `Box<dyn Error>` without `+ Send + Sync`, no borrow of a local variable",
     note = "annotate the arguments of a closure: `asyncify(|n: u32| n + 1)`"
 )]
 pub trait BlockingFn<Args>: sealed::BlockingFn<Args> {
-    /// The async function: the same arguments, and a [`BlockingTask`] of the same result.
+    /// The async function: `Box<dyn Fn(A, ..) -> BlockingTask<R> + Send>`, of the same arguments and the same
+    /// result. Neither `Clone` nor `Sync`: wrap once for each owner.
     type Async;
 
     #[doc(hidden)]
@@ -156,11 +158,11 @@ blocking_fn!(A, B);
 blocking_fn!(A, B, C);
 blocking_fn!(A, B, C, D);
 blocking_fn!(A, B, C, D, E);
-blocking_fn!(A, B, C, D, E, G);
-blocking_fn!(A, B, C, D, E, G, H);
-blocking_fn!(A, B, C, D, E, G, H, I);
+blocking_fn!(A, B, C, D, E, F);
+blocking_fn!(A, B, C, D, E, F, G);
+blocking_fn!(A, B, C, D, E, F, G, H);
 
-/// The loop only carries the pool; what it is for is known here.
+/// Here, since a loop knows nothing of pools: it only carries what `blocking_task` takes out again.
 impl EventLoopBuilder {
     /// Has the jobs of this loop run on `pool`, unless a call names another one.
     pub fn pool(mut self, pool: &Pool) -> Self {

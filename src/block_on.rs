@@ -1,8 +1,8 @@
 //! A thread waits for an async function: on the loop that it belongs to, or on a temporary one.
 //!
-//! The rule: from before the function is called until its future is gone, whoever cancels the job that
-//! waits here finds what to abort. And the answer is awaited even then: the job is told that it was
-//! cancelled when the function is gone.
+//! The rule: a cancel of the job that waits here is never lost. It finds the task to abort, or
+//! `begin_wait` finds the job cancelled and the task is aborted here. And the answer is awaited even then:
+//! the job is told that it was cancelled when the function is gone.
 
 use crate::cancel::{Call, current_call, enter_call};
 use crate::event_loop::EventLoop;
@@ -49,14 +49,17 @@ fn finish<T>(result: Result<T, JoinError>) -> Result<T, SyncifyError> {
 impl Handle {
     /// Runs a future on the loop, from a thread that runs none, and waits for its result: the one-shot
     /// form of [`syncify`](crate::syncify). `make` is called on the loop's thread; the future that it returns never
-    /// leaves it, and need not be `Send`. A panic of either is passed on.
+    /// leaves it, and need not be `Send`.
     ///
     /// A job that calls it gives its place in the pool back for as long as it waits. A loop that exists
     /// but isn't being run keeps the call until it is.
     ///
     /// # Errors
-    /// [`SyncifyError`]: on a loop's thread, where the loop has ended or ends meanwhile, or where the
-    /// caller of this job goes away.
+    /// [`SyncifyError`]: on a loop's thread, where the loop has ended or ends meanwhile, where the caller
+    /// of this job goes away, or where `max_parked` jobs of its pool wait already.
+    ///
+    /// # Panics
+    /// With the panic of `make` or of its future.
     ///
     /// ```
     /// use footbridge::{Handle, SyncifyError, run};
@@ -150,7 +153,8 @@ impl fmt::Display for SyncifyError {
                  name a loop with Syncify::on, or allow a temporary one with raise_sync_error(false)"
             }
             Self::OnLoopThread => {
-                "this thread runs an event loop, which would stop while it waits: await the async function"
+                "this thread runs or owns the event loop that would have to turn while it waits: await the async \
+                 function, or run the loop"
             }
             Self::LoopClosed => "the event loop that was to run the async function has ended",
             Self::Cancelled => "the call was cancelled: its caller has gone away, or its task was aborted",

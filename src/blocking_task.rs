@@ -99,7 +99,7 @@ impl Handle {
 ///
 /// # Panics
 /// Awaiting it panics with the function's own panic, or, saying why, if the pool couldn't run it: it
-/// was shut down, or the system refused it a thread.
+/// was shut down, or the system refused it a thread. So does polling it once more after that.
 #[must_use = "dropping a BlockingTask cancels the call; await it, join it or detach it"]
 pub struct BlockingTask<R> {
     // Empty once the result has been given, or the task detached.

@@ -111,7 +111,7 @@ impl Crew {
             self.bring(self.book.lock(), false);
         }
         if self.closed.load(Ordering::Relaxed) {
-            self.refuse_all(&Refusal::ShutDown);
+            self.refuse_all();
         }
     }
 
@@ -259,15 +259,15 @@ impl Crew {
         }
     }
 
-    /// Takes every queued job, to be answered when the book is closed again.
+    /// Takes every queued job, to be answered once the book's lock is free.
     fn take_all(&self, book: &Book) -> Vec<Queued> {
         std::iter::from_fn(|| self.steal(book)).collect()
     }
 
-    /// Answers every queued job: it won't be run.
-    fn refuse_all(&self, why: &Refusal) {
+    /// Answers every queued job of a pool that is shut down.
+    fn refuse_all(&self) {
         let jobs = self.take_all(&self.book.lock());
-        jobs.iter().for_each(|job| job.refuse(why.clone()));
+        jobs.iter().for_each(|job| job.refuse(Refusal::ShutDown));
     }
 
     /// A worker's job begins to wait: its place is free. With `bounded`, `false` if too many wait.
@@ -315,7 +315,7 @@ impl Crew {
         if closed {
             self.closed.store(true, Ordering::Relaxed);
             fence(Ordering::SeqCst); // Pairs with the one in `submit`.
-            self.refuse_all(&Refusal::ShutDown);
+            self.refuse_all();
         }
         idlers.iter().for_each(|desk| desk.parker.unpark());
     }

@@ -69,13 +69,14 @@ impl EventLoop {
         ticket.schedule(&self.queue);
         let waker = waker_ref(&ticket);
         let mut context = Context::from_waker(&waker);
-        let mut late = None;
+        // In a model the clock stands still: the deadline that a sleep timed out on counts as the time.
+        let mut fired = None;
         loop {
             self.queue
-                .gather_due(|| late.take().map_or_else(now, |due| now().max(due)));
+                .gather_due(|| fired.take().map_or_else(now, |due| now().max(due)));
             let mut left = self.queue.len();
             if left == 0 {
-                late = self.sleep();
+                fired = self.sleep();
             }
             while left > 0 {
                 left -= 1;
@@ -147,6 +148,26 @@ impl EventLoop {
 
     /// When the loop next has something to do by itself: now, if anything is ready; else when its
     /// earliest timer is due; `None` if only a wake-up from outside can bring it more.
+    ///
+    /// With [`tick`](Self::tick) and [`on_wake`](EventLoopBuilder::on_wake) it is all that a host needs:
+    ///
+    /// ```
+    /// use footbridge::{EventLoop, time::sleep};
+    /// use std::{sync::mpsc, time::{Duration, Instant}};
+    ///
+    /// // A host that waits for its own events, here a channel's, and for the loop's in one place.
+    /// let (events, host) = mpsc::channel();
+    /// let mut event_loop = EventLoop::builder().on_wake(move || drop(events.send(()))).build();
+    /// let task = event_loop.spawn(sleep(Duration::from_millis(2)));
+    /// while !task.is_finished() {
+    ///     event_loop.tick();
+    ///     let patience = match event_loop.next_deadline() {
+    ///         Some(deadline) => deadline.saturating_duration_since(Instant::now()),
+    ///         None => Duration::from_secs(1),
+    ///     };
+    ///     let _ = host.recv_timeout(patience);
+    /// }
+    /// ```
     pub fn next_deadline(&self) -> Option<Instant> {
         if self.queue.len() > 0 || self.queue.inbox.has_posts() {
             return Some(now());
@@ -249,7 +270,7 @@ impl Drop for EventLoop {
     fn drop(&mut self) {
         // What is dropped here may spawn, wake, abort and post; it finds the loop that it knows, closed.
         let _running = Running::replace(&self.queue);
-        let (posts, ready) = self.queue.close();
+        let (ready, posts) = self.queue.close();
         for task in self.tasks.take_in_order() {
             discard(task);
         }

@@ -127,6 +127,11 @@ impl Handle {
     }
 
     /// Whether the loop has ended. Once it has, it stays so.
+    ///
+    /// ```
+    /// let handle = footbridge::run(async { footbridge::Handle::current() });
+    /// assert!(handle.is_closed());
+    /// ```
     pub fn is_closed(&self) -> bool {
         self.inbox.is_closed()
     }
@@ -206,6 +211,9 @@ impl<M, T> Drop for Order<M, T> {
 ///
 /// Dropping it detaches the task, which then runs on by itself. `Send` if its result is.
 ///
+/// # Panics
+/// When polled after it has given the result.
+///
 /// ```
 /// footbridge::run(async {
 ///     let task = footbridge::spawn(async { 2 + 2 });
@@ -245,11 +253,14 @@ impl<T: 'static> JoinHandle<T> {
     /// As awaiting it: if the task panicked, was aborted, or its loop ended first.
     ///
     /// # Panics
-    /// On a thread that runs a loop, and on the thread of the task's own loop: nobody else could
-    /// run the task, so await the handle instead.
+    /// On a thread that runs a loop: await the handle there. And on the thread that owns the task's loop,
+    /// while the task hasn't ended: nobody else could run it, so hand the handle to
+    /// [`run_until`](crate::EventLoop::run_until) instead.
     #[track_caller]
     pub fn join(self) -> Result<T, JoinError> {
-        refuse_loop_thread("JoinHandle::join", Some(self.owner));
+        // What has ended needs nobody to run it.
+        let owner = (!self.is_finished()).then_some(self.owner);
+        refuse_loop_thread("JoinHandle::join", owner);
         parker::block_on(|context| self.cell.poll(context))
     }
 }
@@ -259,8 +270,13 @@ impl<T: 'static> JoinHandle<T> {
 #[track_caller]
 pub(crate) fn refuse_loop_thread(what: &str, owner: Option<ThreadId>) {
     assert!(
-        !queue::is_running() && owner.is_none_or(|owner| owner != current_thread()),
+        !queue::is_running(),
         "{what}: this thread runs an event loop, which would stop while it blocks; await it instead"
+    );
+    assert!(
+        owner.is_none_or(|owner| owner != current_thread()),
+        "{what}: this thread owns the event loop that has to turn for it, and nobody else can run that; \
+         await it there instead, with EventLoop::run_until"
     );
 }
 

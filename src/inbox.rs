@@ -77,7 +77,7 @@ impl<T> Inbox<T> {
             return Err(post);
         }
         state.posts.push(post);
-        self.posted.store(true, Ordering::Release); // Pairs with the load in `take`: a hint.
+        self.posted.store(true, Ordering::Relaxed); // A hint for `take`: the lock orders the posts.
         let asleep = std::mem::take(&mut state.asleep);
         drop(state);
         if asleep {
@@ -89,8 +89,8 @@ impl<T> Inbox<T> {
 
     /// Swaps what has been posted with `posts`, which is empty.
     pub(crate) fn take(&self, posts: &mut Vec<T>) {
-        // Pairs with the store in `post`. Seen late, it only delays the post by a turn.
-        if self.posted.load(Ordering::Acquire) {
+        // Set in `post`. Seen late, it only delays the post by a turn.
+        if self.posted.load(Ordering::Relaxed) {
             let mut state = self.state.lock();
             self.posted.store(false, Ordering::Relaxed);
             std::mem::swap(&mut state.posts, posts);

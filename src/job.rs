@@ -1,7 +1,7 @@
 //! A job: a blocking function on its way through a worker, in one allocation.
 //!
 //! ```text
-//!            pick up            f returns or panics    token and place free     taken
+//!            pick up            f returns or panics    token free, thread offered  taken
 //!   Waiting ---------> Running -----------------> Settling -----------> Done ---------> Gone
 //!      |  | detached      | detached, or the caller goes away                             ^
 //!      |  +-------------> Unwanted --- f returns: the result is dropped there ----------->|
@@ -107,9 +107,10 @@ pub trait Outcome<R>: Run {
     /// Gives it the token that it holds until it is done.
     fn set_permit(&self, permit: Permit);
     fn scope(&self) -> &Scope;
-    /// # Panics
-    /// With the job's own panic, or saying why it was refused.
     /// `is_quick` says that the waker leads to a loop or a parker of ours.
+    ///
+    /// # Panics
+    /// With the job's own panic, or saying why it was refused, or that the result was given already.
     fn poll(&self, context: &mut Context<'_>, is_quick: bool) -> Poll<R>;
     fn is_finished(&self) -> bool;
     /// The loop that it belongs to.
@@ -267,7 +268,7 @@ where
             Err(Failure::Panic(payload)) => std::panic::resume_unwind(payload),
             Err(Failure::Refused(why)) => {
                 panic!(
-                    "the job submitted at {} was never run: {why}",
+                    "the job submitted, or wrapped, at {} was never run: {why}",
                     self.submitted_at
                 )
             }

@@ -43,6 +43,15 @@ pub(crate) fn wake(waker: Waker) {
 }
 
 /// Why a task has no value: it panicked, it was aborted, or its loop ended first.
+///
+/// ```
+/// footbridge::run(async {
+///     let task = footbridge::spawn(async { if true { panic!("no luck") } });
+///     let error = task.await.unwrap_err();
+///     assert!(error.is_panic());
+///     assert_eq!(error.to_string(), "the task panicked: no luck");
+/// });
+/// ```
 pub struct JoinError(Why);
 
 enum Why {

@@ -22,10 +22,11 @@
 //!
 //! What it promises:
 //! - **Nesting never deadlocks**, at any depth and any size of the pool: a worker that waits gives its
-//!   place back for as long as it waits.
+//!   place back for as long as it waits. (It keeps its thread; [`max_parked`](PoolBuilder::max_parked) bounds those.)
 //! - **Everybody who waits gets an answer**: a loop that has ended, a pool that was shut down, a thread that
 //!   the system refused, a caller who has gone away are typed errors, or panics that say so where the
-//!   signature leaves no room for an error. Nothing hangs.
+//!   signature leaves no room for an error. What still waits for ever: for a loop that nobody runs, for a
+//!   function that never returns, for a token whose holder waits for it.
 //! - **The async function runs on its own loop** and need not be `Send`. What travels is a closure.
 //! - **No `unsafe`**; and its machines are explored by [loom](https://docs.rs/loom), as the code that uses them can be.
 //!
@@ -80,7 +81,7 @@
     )
 )]
 
-// From the doors down to the ground; each module uses only what stands below it.
+// From the doors down to the ground.
 mod asyncify;
 mod gather;
 mod syncify;
@@ -133,7 +134,8 @@ pub use shutdown::{RunningJob, StillRunning};
 pub use spawner::{LocalSpawner, spawn};
 pub use syncify::{AsyncFunction, Syncify, syncify};
 
-/// What the models in `loom-tests` look at from near. Pub in private modules: nobody else reaches it.
+/// What the models in `loom-tests` look at from near. These are `pub` in private modules, so without the
+/// cfg nobody outside reaches them.
 #[cfg(footbridge_loom)]
 #[doc(hidden)]
 pub mod internals {

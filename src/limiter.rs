@@ -28,6 +28,7 @@ use std::task::{Context, Poll, Waker};
 /// A call that could only wait for itself, because the calls that it is nested in hold the tokens, panics
 /// instead. Two that wait for each other can't be seen: where a job that holds a token may ask for another,
 /// see to it that there are more tokens than such jobs, or give the nested calls a limiter of their own.
+/// And a [`Permit`] belongs to no call: who awaits a bounded call while holding the last one waits for ever.
 ///
 /// Cloning it gives another handle to the same tokens. Dropping the handles takes no token from who
 /// holds one or waits for one. Works on any executor.
@@ -109,6 +110,14 @@ impl Limiter {
     }
 
     /// A token, if one is free and nobody waits for it.
+    ///
+    /// ```
+    /// let limiter = footbridge::Limiter::new(1);
+    /// let permit = limiter.try_acquire();
+    /// assert!(permit.is_some() && limiter.try_acquire().is_none());
+    /// drop(permit); // gives the token back
+    /// assert!(limiter.try_acquire().is_some());
+    /// ```
     pub fn try_acquire(&self) -> Option<Permit> {
         let mut state = self.shared.lock();
         if state.borrowed >= state.total || !state.waiting.is_empty() {
@@ -146,7 +155,8 @@ impl Limiter {
         self.shared.lock().borrowed
     }
 
-    /// How many are left: the total less those taken, so below zero after the total was lowered.
+    /// How many are left: the total less those taken, so below zero after the total was lowered, and at
+    /// most `isize::MAX`.
     pub fn available_tokens(&self) -> isize {
         let state = self.shared.lock();
         let signed = |tokens| isize::try_from(tokens).unwrap_or(isize::MAX);
@@ -206,8 +216,7 @@ fn wake_all(granted: Vec<Waker>) {
     }
 }
 
-/// # Panics
-/// If whoever might give a token back waits, through however many hops, for this very call.
+/// Always panics: whoever might give a token back waits, through however many hops, for this very call.
 fn refuse_self_wait(held: &[Token], total: usize) -> ! {
     let places: Vec<_> = held
         .iter()
@@ -236,7 +245,7 @@ impl fmt::Debug for Limiter {
     }
 }
 
-/// What [`Limiter::acquire`] returns.
+/// What [`Limiter::acquire`] returns. Polled after it has given its permit, it panics.
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct Acquire {
     limiter: Limiter,

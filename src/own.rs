@@ -1,4 +1,5 @@
 //! Which worker a thread is, and whose: how a pool knows its own threads when they submit to it.
+//! (`place` is what the waits below the pool know of a worker; they can't know this.)
 
 use crate::idle::Desk;
 use crate::job::Queued;
@@ -25,7 +26,7 @@ pub(crate) fn adopt(own: Own) {
     OWN.with(|cell| *cell.borrow_mut() = Some(own));
 }
 
-/// It is none any more.
+/// This thread is no longer a worker.
 pub(crate) fn dismiss() {
     let own = OWN.with(|cell| cell.borrow_mut().take());
     drop(own);

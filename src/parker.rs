@@ -38,8 +38,8 @@ pub struct Parker {
     patience: AtomicUsize,
 }
 
-/// A sleeping core takes some 20 microseconds to wake, and an answer is often there sooner. So a thread that
-/// waits for one goes on asking for about as long, with the processor left to others in between.
+/// In nanoseconds. A sleeping core takes some 20 microseconds to wake, and an answer is often there sooner. So a
+/// thread that waits for one goes on asking for half as long, with the processor left to others in between.
 /// It asks for less long each time that this was in vain, and as long as ever after a sleep that was short.
 const PATIENCE: usize = 10_000;
 const SHORT: Duration = Duration::from_micros(100);

@@ -9,8 +9,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 pub(crate) trait Place {
-    /// Gives the place back. With `bounded`, `false` is the answer, and nothing is done, where as
-    /// many are away already as may be.
+    /// Gives the place back. With `bounded`: does nothing and returns `false` if the pool's `max_parked` jobs
+    /// wait already.
     fn leave(&self, bounded: bool) -> bool;
     fn come_back(&self);
 }
@@ -24,7 +24,7 @@ pub(crate) fn install(place: Rc<dyn Place>) {
     PLACE.with(|cell| *cell.borrow_mut() = Some(place));
 }
 
-/// It is none any more.
+/// This thread is no longer a worker.
 pub(crate) fn uninstall() {
     let place = take();
     drop(place);

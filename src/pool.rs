@@ -55,6 +55,12 @@ impl Pool {
     }
 
     /// How the pool stands just now. The figures may be out of date when they are looked at.
+    ///
+    /// ```
+    /// let pool = footbridge::Pool::builder().build();
+    /// pool.spawn_blocking(|| ()).join();
+    /// assert_eq!(pool.stats().threads, 1);
+    /// ```
     pub fn stats(&self) -> PoolStats {
         let crew = &self.door.crew;
         let book = crew.book.lock();
@@ -140,14 +146,17 @@ impl PoolBuilder {
         self
     }
 
-    /// How many jobs may wait in `syncify` or `block_on` at once, 10,000 if not set. Each keeps its
-    /// thread. One more call gets [`SyncifyError::PoolExhausted`](crate::SyncifyError::PoolExhausted).
+    /// How many jobs may be waiting for another `syncify` or `block_on` to be let in, from 0 (none is);
+    /// 10,000 if not set. Each keeps its thread. One more such call gets
+    /// [`SyncifyError::PoolExhausted`](crate::SyncifyError::PoolExhausted). Jobs that wait in `join`, in
+    /// `shutdown` or on a loop of their own are counted, but never refused.
     pub fn max_parked(mut self, jobs: usize) -> Self {
         self.max_parked = jobs;
         self
     }
 
-    /// For how long a thread without a job is kept, 10 seconds if not set. The one that has worked
+    /// For how long a thread without a job is kept, 10 seconds if not set; zero ends it at once,
+    /// `Duration::MAX` never. The one that has worked
     /// last is the first to be used again, so that the others can go.
     pub fn keep_alive(mut self, keep_alive: Duration) -> Self {
         self.keep_alive = keep_alive;
@@ -169,7 +178,8 @@ impl PoolBuilder {
         self
     }
 
-    /// The size of the threads' stacks in bytes; what [`std::thread::Builder`] takes if not set.
+    /// The size of the threads' stacks in bytes; what [`std::thread::Builder`] takes if not set. With more
+    /// than the system has, every thread is refused, and who awaits a job is told so by a panic.
     pub fn thread_stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = Some(bytes);
         self
@@ -205,6 +215,7 @@ pub struct PoolStats {
     pub idle: usize,
     /// Jobs that no thread has taken yet, among them cancelled ones whose turn hasn't come.
     pub queued: usize,
-    /// Threads whose job waits for a loop, for another job or for a task, and whose place is free.
+    /// Threads whose job waits in a call of this crate (`syncify`, `block_on`, `join`, a loop of its own),
+    /// and whose place is free for others.
     pub parked_in_syncify: usize,
 }

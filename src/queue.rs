@@ -116,9 +116,10 @@ impl Queue {
     }
 
     /// Closes the inbox and gives back all that will never be run, to be dropped in this order.
-    pub(crate) fn close(&self) -> (Vec<Post>, VecDeque<Ready>) {
+    pub(crate) fn close(&self) -> (VecDeque<Ready>, Vec<Post>) {
         self.closed.set(true);
-        (self.inbox.close(), self.ready.take())
+        let posts = self.inbox.close();
+        (self.ready.take(), posts)
     }
 }
 

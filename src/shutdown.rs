@@ -16,15 +16,17 @@ use std::time::{Duration, Instant};
 
 impl Pool {
     /// Ends the pool: refuses new jobs, answers the queued ones without running them, and waits until
-    /// the running ones are done and all threads gone, for `timeout` at the most.
+    /// the running ones are done and all threads gone, for `timeout` at the most (`Duration::MAX`: as long
+    /// as it takes; zero: not at all).
     ///
     /// Whoever awaits a refused job gets a panic that says so. May be called again, and from several
-    /// threads. A job of the pool that calls it isn't waited for, by itself or by another that does. On
+    /// threads. A job of this pool that calls it is not waited for, neither by its own call nor by another job's. On
     /// a thread that runs a loop it doesn't wait for jobs that wait for a loop in their turn, which could
     /// be this one.
     ///
     /// # Errors
-    /// [`StillRunning`], which says which jobs had not ended: the pool stays shut, and they run on.
+    /// [`StillRunning`], which says which jobs had not ended when the time was up, or at once on a thread
+    /// that runs a loop if all that is left waits in its turn. The pool stays shut, and they run on.
     ///
     /// # Panics
     /// For the [`global`](Self::global) pool, which can't be shut down.
@@ -69,7 +71,8 @@ impl Pool {
                 book.quitters
                     .retain(|other| !Arc::ptr_eq(&other.parker, &parker));
                 book.in_shutdown -= own_threads;
-                if done {
+                // Those that sleep have been told to end, and no job can reach them any more.
+                if done || book.threads - book.sleeping() <= own_threads {
                     return Ok(());
                 }
                 let others = book
@@ -94,7 +97,7 @@ impl Pool {
     }
 }
 
-/// What a pool that was shut down still ran when the time was up.
+/// What a pool still ran when [`shutdown`](Pool::shutdown) stopped waiting.
 #[derive(Debug, Clone)]
 pub struct StillRunning {
     jobs: Vec<RunningJob>,
@@ -119,7 +122,7 @@ impl fmt::Display for StillRunning {
 
 impl std::error::Error for StillRunning {}
 
-/// A job that outlived the time given to [`Pool::shutdown`].
+/// A job that [`Pool::shutdown`] didn't wait for to its end.
 #[derive(Debug, Clone)]
 pub struct RunningJob {
     thread: String,
@@ -133,7 +136,7 @@ impl RunningJob {
         &self.thread
     }
 
-    /// For how long it has run by now.
+    /// The time since it began: it goes on counting, also when the job has ended since.
     pub fn running_for(&self) -> Duration {
         now().saturating_duration_since(self.since)
     }

@@ -8,7 +8,10 @@
 //!   a worker, in a job of a loop's             that loop                that loop
 //!   a worker, in a job of no loop's            NotOnWorkerThread        a temporary loop, here
 //!   any other thread                           NotOnWorkerThread        a temporary loop, here
+//!   ... with `on(&handle)`                     the handle's loop        the handle's loop
 //! ```
+//!
+//! A loop that has ended is `LoopClosed` in both columns: nobody falls back to another one.
 
 use crate::block_on::{SyncifyError, run_here, wait_for};
 use crate::handle::Handle;
@@ -21,11 +24,19 @@ use std::future::IntoFuture;
 /// `g` may be an `async fn`, an async closure, or any function of up to eight arguments that returns
 /// something to await. It is called on the loop's thread, so its future need not be `Send`; its
 /// arguments and its result are. While the job waits, its place in the pool is free for others, so
-/// that calls may be nested to any depth on a pool of any size. A panic of `g` is passed on.
+/// that calls may be nested to any depth on a pool of any size.
+///
+/// What travels is `g` and its arguments, so `Send` and `'static` is asked of what `g` captures and of those
+/// (a `String`, not a `&str` of your own); its future may then use whatever it likes on the loop's thread. To
+/// tell the loop something without waiting, there is [`Handle::call_soon`](crate::Handle::call_soon).
 ///
 /// # Errors
 /// The call says what kept it from giving a result: [`SyncifyError`]. For a program that may have no
-/// loop, see [`Syncify::raise_sync_error`].
+/// loop, see [`Syncify::raise_sync_error`]. In a function that returns `io::Result`,
+/// `.map_err(io::Error::other)?` passes it on.
+///
+/// # Panics
+/// With the panic of `g` or of its future.
 ///
 /// ```
 /// use footbridge::{asyncify, run, syncify};
@@ -94,6 +105,16 @@ impl Syncify {
     }
 
     /// Has the calls run on the loop of `handle`, from whichever thread that doesn't run a loop.
+    ///
+    /// ```
+    /// use footbridge::{Handle, Syncify, run, spawn_blocking};
+    ///
+    /// run(async {
+    ///     let double = Syncify::new().on(&Handle::current()).wrap(async |n: u32| 2 * n);
+    ///     let thread = std::thread::spawn(move || double(21)); // no worker of ours
+    ///     assert_eq!(spawn_blocking(|| thread.join().unwrap()).await, Ok(42));
+    /// });
+    /// ```
     pub fn on(mut self, handle: &Handle) -> Self {
         self.on = Some(handle.clone());
         self
@@ -134,7 +155,8 @@ impl Syncify {
     note = "annotate the arguments of a closure: `syncify(async |n: u32| n + 1)`"
 )]
 pub trait AsyncFunction<Args>: sealed::AsyncFunction<Args> {
-    /// The blocking function: the same arguments, and a `Result` of what awaiting gives.
+    /// The blocking function: `Box<dyn Fn(A, ..) -> Result<R, SyncifyError> + Send>`, of the same arguments and
+    /// the result of awaiting. Neither `Clone` nor `Sync`: wrap once for each owner.
     type Blocking;
 
     #[doc(hidden)]
@@ -182,6 +204,6 @@ async_function!(A, B);
 async_function!(A, B, C);
 async_function!(A, B, C, D);
 async_function!(A, B, C, D, E);
-async_function!(A, B, C, D, E, G);
-async_function!(A, B, C, D, E, G, H);
-async_function!(A, B, C, D, E, G, H, I);
+async_function!(A, B, C, D, E, F);
+async_function!(A, B, C, D, E, F, G);
+async_function!(A, B, C, D, E, F, G, H);

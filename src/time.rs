@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 /// `Duration::ZERO` is one turn of the loop. Dropping it takes the timer out.
 ///
 /// # Panics
-/// When first polled where no footbridge loop runs: the timers are the loop's.
+/// When polled, before it has fired, where no footbridge loop runs: the timers are the loop's.
 ///
 /// ```
 /// use std::time::{Duration, Instant};
@@ -32,7 +32,7 @@ pub fn sleep(duration: Duration) -> Sleep {
 /// Waits until `deadline`, as [`sleep`] does. One that has passed is one turn of the loop.
 ///
 /// # Panics
-/// When first polled where no footbridge loop runs.
+/// When polled, before it is over, where no footbridge loop runs.
 pub fn sleep_until(deadline: Instant) -> Sleep {
     Sleep {
         deadline,
@@ -142,7 +142,7 @@ impl fmt::Debug for Sleep {
 /// [`Elapsed`], if the future wasn't ready in time.
 ///
 /// # Panics
-/// When first polled where no footbridge loop runs.
+/// When polled, before it is over, where no footbridge loop runs.
 ///
 /// ```
 /// use footbridge::time::{sleep, timeout};

@@ -1,17 +1,20 @@
 //! A worker: a thread that takes jobs and runs them until there are none for long enough.
 //!
 //! ```text
-//!                 a job          done
-//!   looking <-------------- running <---------+
-//!    |   ^ |                   ^              |
-//!    |   | +-------------------+              |
-//!    |   | brought                            |
-//!    v   |                                    |
-//!   asleep ---> keep_alive has passed: ends   |
-//!    |   ^                                    |
-//!    |   | the queue is empty                 |
-//!    v   |            nothing moves in WATCH  |
-//!   on watch ---------------------------------+
+//!   start          a job           done
+//!     |  +--------------> running ------+
+//!     v  |                              |
+//!   looking <---------------------------+
+//!     |  ^ ^
+//!     |  | | brought: there are jobs
+//!     v  | |                                  keep_alive has passed
+//!   asleep +------------------------------------------------------------> end
+//!     |  ^ |
+//!     |  | | the queues are empty
+//!     v  | |
+//!   on watch ---> looking: nothing has moved in WATCH, or a lone job has come
+//!     ^
+//!   start
 //! ```
 //!
 //! Where it looks: in its own queue, then in the shared one, then in everybody else's; the last look

@@ -21,7 +21,7 @@ mod locks {
             guard
         }
 
-        /// The flag says that the deadline came first.
+        /// The flag says that the deadline came first. The model has to let go of the lock and take it again.
         pub(crate) fn wait_until<'a, T>(
             &self,
             mut guard: MutexGuard<'a, T>,

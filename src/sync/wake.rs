@@ -37,7 +37,7 @@ mod counted {
         Waker::from(target)
     }
 
-    /// A box around the waker, so that callers may deref it as they do futures-task's.
+    /// A wrapper, so that callers may deref it as they do futures-task's.
     pub(crate) fn waker_ref<W: Wake + Send + Sync + 'static>(target: &Arc<W>) -> Counted {
         Counted(Waker::from(target.clone()))
     }
