@@ -104,9 +104,13 @@ pub(crate) fn current_thread() -> ThreadId {
 
 pub(crate) fn start_thread(
     name: String,
-    _stack_size: Option<usize>,
+    stack_size: Option<usize>,
     body: impl FnOnce() + Send + 'static,
 ) -> io::Result<()> {
+    // As any system does: so a model can have its threads refused.
+    if stack_size == Some(usize::MAX) {
+        return Err(io::ErrorKind::OutOfMemory.into());
+    }
     loom::thread::Builder::new()
         .name(name)
         .spawn(body)

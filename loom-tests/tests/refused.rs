@@ -1,0 +1,52 @@
+//! Where the system refuses a thread: `thread_stack_size(usize::MAX)` has it do that in a model.
+
+use footbridge::Pool;
+use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use loom_tests::{Arc, explore, explore_within, spawn};
+
+/// Counts what is dropped.
+struct Capture(Arc<AtomicUsize>);
+
+impl Drop for Capture {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Relaxed);
+    }
+}
+
+fn submit(pool: &Pool, gone: &Arc<AtomicUsize>) {
+    let capture = Capture(gone.clone());
+    pool.spawn_blocking(move || drop(capture)).detach();
+}
+
+#[test]
+fn two_jobs_whose_threads_are_refused_are_both_answered() {
+    explore(|| {
+        let pool = Pool::builder().thread_stack_size(usize::MAX).build();
+        let gone = Arc::new(AtomicUsize::new(0));
+        let other = {
+            let (pool, gone) = (pool.clone(), gone.clone());
+            spawn(move || submit(&pool, &gone))
+        };
+        submit(&pool, &gone);
+        other.join().unwrap();
+        assert_eq!(gone.load(Relaxed), 2);
+        let stats = pool.stats();
+        assert_eq!((stats.threads, stats.queued), (0, 0));
+    });
+}
+
+#[test]
+fn a_refused_start_against_a_shutdown_leaves_no_job_behind() {
+    explore_within(3, || {
+        let pool = Pool::builder().thread_stack_size(usize::MAX).build();
+        let gone = Arc::new(AtomicUsize::new(0));
+        let other = {
+            let (pool, gone) = (pool.clone(), gone.clone());
+            spawn(move || submit(&pool, &gone))
+        };
+        assert!(pool.shutdown(std::time::Duration::MAX).is_ok());
+        other.join().unwrap();
+        assert_eq!(gone.load(Relaxed), 1);
+        assert_eq!(pool.stats().queued, 0);
+    });
+}
