@@ -2,7 +2,7 @@
 
 use footbridge::Limiter;
 use loom_tests::internals::{Job, Outcome, Refusal, Run, block_on};
-use loom_tests::{Arc, Data, Guard, explore, spawn};
+use loom_tests::{Arc, Data, Flag, Guard, explore, spawn};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 
 fn job<F, R>(f: F) -> Arc<Job<F, R>>
@@ -67,6 +67,25 @@ fn a_cancel_against_the_pick_up_runs_the_job_or_drops_it_there_and_then() {
 }
 
 #[test]
+fn a_job_cancelled_before_the_pick_up_is_not_run() {
+    explore(|| {
+        let (ran, cancelled) = (Data::default(), Flag::default());
+        let running = ran.clone();
+        let job = job(move || running.set(1));
+        let (worker, before) = (job.clone(), cancelled.clone());
+        let worker = spawn(move || {
+            if before.is_raised() {
+                worker.run(&mut ());
+            }
+        });
+        job.cancel();
+        cancelled.raise();
+        worker.join().unwrap();
+        assert_eq!(ran.get(), 0);
+    });
+}
+
+#[test]
 fn of_a_cancel_and_a_refusal_one_drops_the_function() {
     explore(|| {
         let gone = Data::default();
@@ -89,7 +108,6 @@ fn a_drop_against_completion_loses_no_result() {
         let worker = job.clone();
         let worker = spawn(move || worker.run(&mut ()));
         job.cancel();
-        drop(job);
         worker.join().unwrap();
         assert_eq!(gone.get(), 1);
     });
@@ -111,11 +129,11 @@ fn a_panic_reaches_who_waits() {
 #[test]
 fn a_job_that_asks_sees_that_its_caller_is_gone() {
     explore(|| {
-        let cancelled = Data::default();
-        let seen = cancelled.clone();
+        let (cancelled, wrong) = (Data::default(), Data::default());
+        let (seen, late) = (cancelled.clone(), wrong.clone());
         let job = job(move || {
             if footbridge::check_cancelled().is_err() {
-                assert_eq!(seen.get(), 1);
+                late.set((seen.get() != 1).into());
             }
         });
         let worker = job.clone();
@@ -123,5 +141,6 @@ fn a_job_that_asks_sees_that_its_caller_is_gone() {
         cancelled.set(1);
         job.cancel();
         worker.join().unwrap();
+        assert_eq!(wrong.get(), 0);
     });
 }

@@ -6,6 +6,9 @@
 use footbridge::{BlockingTask, Pool};
 use loom_tests::internals::Parker;
 use loom_tests::{Arc, Data, explore_within, spawn};
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 /// Of threads that stay until the pool is shut down.
@@ -148,6 +151,29 @@ fn jobs_beyond_the_cores_that_wait_for_each_other_get_a_thread_each() {
     });
 }
 
+/// A waker not of ours, which waits for something itself.
+struct Stranger(Parker);
+
+impl Wake for Stranger {
+    fn wake(self: Arc<Self>) {
+        let _ = self.0.park(None);
+    }
+}
+
+#[test]
+fn a_worker_whose_caller_has_a_waker_that_waits_is_not_counted_on() {
+    explore_within(2, || {
+        let pool = pool_of(2);
+        let stranger = Arc::new(Stranger(Parker::new()));
+        let waker = Waker::from(stranger.clone());
+        let mut first = pool.spawn_blocking(|| ());
+        let _ = Pin::new(&mut first).poll(&mut Context::from_waker(&waker));
+        pool.spawn_blocking(move || stranger.0.unpark()).join();
+        drop(first);
+        end(&pool);
+    });
+}
+
 #[test]
 fn a_job_that_joins_another_gives_it_its_place() {
     explore_within(2, || {
@@ -272,6 +298,7 @@ fn a_job_in_the_queue_of_a_waiting_worker_gets_a_third_thread() {
             let _ = second.park(None);
         });
         waiting.join();
+        pool.spawn_blocking(|| ()).join();
         end(&pool);
     });
 }

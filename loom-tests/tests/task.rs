@@ -20,6 +20,20 @@ fn a_task_woken_while_it_runs_is_polled_again() {
 }
 
 #[test]
+fn a_task_that_wakes_itself_in_a_later_poll_is_polled_again() {
+    explore(|| {
+        run(async {
+            let task = async {
+                elsewhere(|| ()).await;
+                yield_now().await;
+                yield_now().await;
+            };
+            footbridge::spawn(task).await.unwrap();
+        });
+    });
+}
+
+#[test]
 fn of_two_wakers_at_once_neither_is_lost() {
     explore_within(3, || run(woken_by(2)));
 }
@@ -56,6 +70,32 @@ fn a_wake_as_the_task_completes_is_no_wake_of_the_next_one() {
                 Poll::<()>::Pending
             }));
             yield_now().await;
+            yield_now().await;
+            assert!(!next.is_finished());
+        });
+    });
+}
+
+#[test]
+fn a_wake_of_a_last_poll_is_no_wake_of_the_task_that_gets_the_place() {
+    explore(|| {
+        run(async {
+            let first = footbridge::spawn(async {
+                elsewhere(|| ()).await;
+                let mut polled = false;
+                let next = footbridge::spawn(poll_fn(move |_| {
+                    assert!(!std::mem::replace(&mut polled, true), "nobody woke it");
+                    Poll::<()>::Pending
+                }));
+                // Behind that task in the queue, this one has ended when its turn comes.
+                poll_fn(|context| {
+                    context.waker().wake_by_ref();
+                    Poll::Ready(())
+                })
+                .await;
+                [next]
+            });
+            let [next] = first.await.unwrap();
             yield_now().await;
             assert!(!next.is_finished());
         });
