@@ -7,13 +7,14 @@
 
 use crate::cancel::{Token, current_call, enter_call};
 use crate::crew::Crew;
+use crate::detached::Detached;
 use crate::handle::{Handle, refuse_loop_thread};
 use crate::job::{Job, Outcome};
 use crate::limiter::{Acquire, Limiter};
 use crate::parker;
 use crate::pool::Pool;
 use crate::queue;
-use crate::sync::{Arc, Mutex, impl_wake, waker};
+use crate::sync::{Arc, waker};
 use std::fmt;
 use std::future::Future;
 use std::panic::{Location, RefUnwindSafe, UnwindSafe};
@@ -187,45 +188,6 @@ impl<R: Send + 'static> BlockingTask<R> {
         }));
     }
 }
-
-/// A detached call that waits for a token: whoever wakes it takes it a step further.
-#[derive(Default)]
-struct Detached(Mutex<Waiting>);
-
-#[derive(Default)]
-struct Waiting {
-    // Empty while somebody takes it further, and when it is through.
-    advance: Option<Advance>,
-    woken: bool,
-}
-
-type Advance = Box<dyn FnMut() -> Poll<()> + Send>;
-
-impl Detached {
-    fn go_on(&self, mut advance: Advance) {
-        while advance().is_pending() {
-            let mut waiting = self.0.lock();
-            if !std::mem::take(&mut waiting.woken) {
-                waiting.advance = Some(advance);
-                return;
-            }
-        }
-    }
-
-    fn wake(self: &Arc<Self>) {
-        let advance = {
-            let mut waiting = self.0.lock();
-            let advance = waiting.advance.take();
-            waiting.woken = advance.is_none();
-            advance
-        };
-        if let Some(advance) = advance {
-            self.go_on(advance);
-        }
-    }
-}
-
-impl_wake!(Detached);
 
 /// The pool named, or else the loop's own, or else everybody's.
 fn crew_for(pool: Option<&Pool>, home: Option<&Handle>) -> Arc<Crew> {

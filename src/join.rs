@@ -10,8 +10,10 @@
 //! The rule: the first result stays. A cell is completed exactly once; who comes later (a loop that
 //! ends over a task that has just finished) changes nothing.
 
-use crate::sync::{AtomicBool, Mutex, Ordering};
+use crate::sync::{AtomicBool, Mutex, Ordering, thread_local};
 use std::any::Any;
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::task::{Context, Poll, Waker};
@@ -39,6 +41,39 @@ pub(crate) fn discard<T>(value: T) {
 pub(crate) fn wake(waker: Waker) {
     if let Err(payload) = contain(|| waker.wake()) {
         discard(payload);
+    }
+}
+
+/// Calls many wakers. What a waker does may wake others by this in its turn: those are called when it is
+/// done, lest the stack grow with the line.
+pub(crate) fn wake_all(wakers: Vec<Waker>) {
+    thread_local! {
+        static TO_WAKE: RefCell<Option<VecDeque<Waker>>> = const { RefCell::new(None) };
+    }
+    let left_to_outer = TO_WAKE.with(|to_wake| match &mut *to_wake.borrow_mut() {
+        Some(outer) => {
+            outer.extend(wakers);
+            true
+        }
+        none => {
+            *none = Some(wakers.into());
+            false
+        }
+    });
+    if left_to_outer {
+        return;
+    }
+    loop {
+        let next = TO_WAKE.with(|to_wake| {
+            let mut to_wake = to_wake.borrow_mut();
+            let next = to_wake.as_mut().and_then(VecDeque::pop_front);
+            if next.is_none() {
+                *to_wake = None;
+            }
+            next
+        });
+        let Some(waker) = next else { return };
+        wake(waker);
     }
 }
 

@@ -54,7 +54,7 @@
 //!   asyncify · syncify · gather                                 the doors
 //!   block_on                                                    a thread that waits for an async function
 //!   run · event_loop · spawner · tasks · time                   a loop, and beside it,
-//!   blocking_task · pool · shutdown                             knowing nothing of it, a pool:
+//!   blocking_task · detached · pool · shutdown                  knowing nothing of it, a pool:
 //!   worker · crew · own · idle · job · refusal                  its threads and what they run
 //!   handle · queue                                              the current loop
 //!   inbox · task · cancel · limiter
@@ -96,6 +96,7 @@ pub mod time;
 
 mod blocking_task;
 mod crew;
+mod detached;
 mod idle;
 mod job;
 mod own;

@@ -12,10 +12,9 @@
 //! ```
 
 use crate::cancel::{Token, tokens_held_by_ancestors};
-use crate::join::wake;
-use crate::sync::{Arc, Mutex, thread_local};
-use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use crate::join::wake_all;
+use crate::sync::{Arc, Mutex};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -180,39 +179,6 @@ impl Limiter {
         let granted = state.grant();
         drop(state);
         wake_all(granted);
-    }
-}
-
-/// Wakes those who were given tokens. Who is woken may give his back at once and so wake the next, from
-/// within: those wait here for their turn, lest the stack grow with the line.
-fn wake_all(granted: Vec<Waker>) {
-    thread_local! {
-        static TO_WAKE: RefCell<Option<VecDeque<Waker>>> = const { RefCell::new(None) };
-    }
-    let left_to_outer = TO_WAKE.with(|to_wake| match &mut *to_wake.borrow_mut() {
-        Some(outer) => {
-            outer.extend(granted);
-            true
-        }
-        none => {
-            *none = Some(granted.into());
-            false
-        }
-    });
-    if left_to_outer {
-        return;
-    }
-    loop {
-        let next = TO_WAKE.with(|to_wake| {
-            let mut to_wake = to_wake.borrow_mut();
-            let next = to_wake.as_mut().and_then(VecDeque::pop_front);
-            if next.is_none() {
-                *to_wake = None;
-            }
-            next
-        });
-        let Some(waker) = next else { return };
-        wake(waker);
     }
 }
 

@@ -1,0 +1,44 @@
+//! A call that was let go of before it was submitted: with nobody to poll it, whoever wakes it takes it
+//! a step further.
+
+use crate::sync::{Arc, Mutex, impl_wake};
+use std::task::Poll;
+
+#[derive(Default)]
+pub(crate) struct Detached(Mutex<Waiting>);
+
+#[derive(Default)]
+struct Waiting {
+    // Empty while somebody takes it further, and when it is through.
+    advance: Option<Advance>,
+    woken: bool,
+}
+
+pub(crate) type Advance = Box<dyn FnMut() -> Poll<()> + Send>;
+
+impl Detached {
+    /// Takes the call as far as it goes, now and whenever it is woken.
+    pub(crate) fn go_on(&self, mut advance: Advance) {
+        while advance().is_pending() {
+            let mut waiting = self.0.lock();
+            if !std::mem::take(&mut waiting.woken) {
+                waiting.advance = Some(advance);
+                return;
+            }
+        }
+    }
+
+    fn wake(self: &Arc<Self>) {
+        let advance = {
+            let mut waiting = self.0.lock();
+            let advance = waiting.advance.take();
+            waiting.woken = advance.is_none();
+            advance
+        };
+        if let Some(advance) = advance {
+            self.go_on(advance);
+        }
+    }
+}
+
+impl_wake!(Detached);
