@@ -5,7 +5,7 @@
 //!   spawn_blocking(f) ----------------------------------------------------> Submitted
 //! ```
 
-use crate::cancel::{Token, current_call, enter_call};
+use crate::cancel::{Call, Token, current_call, enter_call};
 use crate::crew::Crew;
 use crate::detached::Detached;
 use crate::handle::{Handle, refuse_loop_thread};
@@ -14,10 +14,10 @@ use crate::limiter::{Acquire, Limiter};
 use crate::parker;
 use crate::pool::Pool;
 use crate::queue;
-use crate::sync::{Arc, waker};
+use crate::sync::{Arc, unwind_safe, waker};
 use std::fmt;
 use std::future::Future;
-use std::panic::{Location, RefUnwindSafe, UnwindSafe};
+use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -152,7 +152,7 @@ impl<R: Send + 'static> BlockingTask<R> {
         let job = Arc::new(Job::new(f, Location::caller()));
         let crew = crew_for(pool, home.as_ref());
         job.prepare(home);
-        Outcome::scope(&*job).set_ancestry(current_call(), None);
+        job.scope().set_ancestry(current_call(), None);
         crew.submit(job.clone());
         Self {
             job: Some(job),
@@ -285,10 +285,7 @@ impl<R> Drop for BlockingTask<R> {
     }
 }
 
-// No code of a user's runs under a lock of ours, so a panic leaves nothing half-changed. Said here since
-// whether the compiler finds it out depends on whose lock is inside.
-impl<R> UnwindSafe for BlockingTask<R> {}
-impl<R> RefUnwindSafe for BlockingTask<R> {}
+unwind_safe!(BlockingTask<R>);
 
 impl<R> fmt::Debug for BlockingTask<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

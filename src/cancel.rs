@@ -35,7 +35,7 @@ pub(crate) struct Token {
 }
 
 /// A job, as seen by what is nested in it.
-pub(crate) trait Call: Send + Sync {
+pub trait Call: Send + Sync {
     fn scope(&self) -> &Scope;
 }
 

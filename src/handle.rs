@@ -8,12 +8,11 @@
 use crate::join::{Erased, JoinCell, JoinError, contain};
 use crate::parker;
 use crate::queue::{self, Inbox, Post, Ready};
-use crate::sync::{Arc, ThreadId, current_thread, thread_local};
+use crate::sync::{Arc, ThreadId, current_thread, thread_local, unwind_safe};
 use crate::task::Task;
 use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
-use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -137,12 +136,8 @@ impl Handle {
     }
 }
 
-// No code of a user's runs under a lock of ours, so a panic leaves nothing half-changed. Said here since
-// whether the compiler finds it out depends on whose lock is inside.
-impl UnwindSafe for Handle {}
-impl RefUnwindSafe for Handle {}
-impl<T> UnwindSafe for JoinHandle<T> {}
-impl<T> RefUnwindSafe for JoinHandle<T> {}
+unwind_safe!(Handle);
+unwind_safe!(JoinHandle<T>);
 
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -101,12 +101,11 @@ pub trait Run: Send + Sync {
 pub type Queued = Arc<dyn Run>;
 
 /// A job as its caller sees it.
-pub trait Outcome<R>: Run {
+pub trait Outcome<R>: Run + Call {
     /// Sets the loop that it belongs to.
     fn prepare(&self, home: Option<Handle>);
     /// Gives it the token that it holds until it is done.
     fn set_permit(&self, permit: Permit);
-    fn scope(&self) -> &Scope;
     /// `is_quick` says that the waker leads to a loop or a parker of ours.
     ///
     /// # Panics
@@ -236,10 +235,6 @@ where
 
     fn set_permit(&self, permit: Permit) {
         self.state.lock().permit = Some(permit);
-    }
-
-    fn scope(&self) -> &Scope {
-        &self.scope
     }
 
     fn poll(&self, context: &mut Context<'_>, is_quick: bool) -> Poll<R> {

@@ -10,12 +10,12 @@
 //! The rule: the first result stays. A cell is completed exactly once; who comes later (a loop that
 //! ends over a task that has just finished) changes nothing.
 
-use crate::sync::{AtomicBool, Mutex, Ordering, thread_local};
+use crate::sync::{AtomicBool, Mutex, Ordering, thread_local, unwind_safe};
 use std::any::Any;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll, Waker};
 
 /// What a panic threw.
@@ -136,10 +136,7 @@ impl JoinError {
     }
 }
 
-// No code of a user's runs under a lock of ours, so a panic leaves nothing half-changed. Said here since
-// whether the compiler finds it out depends on whose lock is inside.
-impl UnwindSafe for JoinError {}
-impl RefUnwindSafe for JoinError {}
+unwind_safe!(JoinError);
 
 impl fmt::Debug for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -188,6 +185,18 @@ enum State<T> {
     Taken,
 }
 
+impl<T> State<T> {
+    fn take_result(&mut self) -> Option<Result<T, JoinError>> {
+        match std::mem::replace(self, State::Taken) {
+            State::Complete(result) => Some(result),
+            other => {
+                *self = other;
+                None
+            }
+        }
+    }
+}
+
 impl<T> JoinCell<T> {
     pub(crate) fn new() -> Self {
         Self {
@@ -221,6 +230,9 @@ impl<T> JoinCell<T> {
     /// When the result has been taken already.
     pub(crate) fn poll(&self, context: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
         let mut state = self.state.lock();
+        if let Some(result) = state.take_result() {
+            return Poll::Ready(result);
+        }
         match &mut *state {
             State::Pending { waiter, .. } => {
                 if waiter
@@ -233,11 +245,7 @@ impl<T> JoinCell<T> {
                 // Wakers are cloned and dropped outside the lock: both may be a user's code.
                 self.replace_waiter(context.waker().clone())
             }
-            State::Complete(_) => match std::mem::replace(&mut *state, State::Taken) {
-                State::Complete(result) => Poll::Ready(result),
-                _ => unreachable!("matched above, under the same lock"),
-            },
-            State::Taken => {
+            _ => {
                 drop(state);
                 panic!("a JoinHandle was polled after it had given its result")
             }
@@ -246,15 +254,14 @@ impl<T> JoinCell<T> {
 
     fn replace_waiter(&self, new: Waker) -> Poll<Result<T, JoinError>> {
         let mut state = self.state.lock();
-        let old = match &mut *state {
-            State::Pending { waiter, .. } => waiter.replace(new),
-            // It was completed between the two locks, and nobody was there to be woken.
-            State::Complete(_) => match std::mem::replace(&mut *state, State::Taken) {
-                State::Complete(result) => return Poll::Ready(result),
-                _ => unreachable!("matched above, under the same lock"),
-            },
-            State::Taken => unreachable!("there is one handle, and it is being polled here"),
+        // It may have been completed between the two locks, with nobody there to be woken.
+        if let Some(result) = state.take_result() {
+            return Poll::Ready(result);
+        }
+        let State::Pending { waiter, .. } = &mut *state else {
+            unreachable!("there is one handle, and it is being polled here")
         };
+        let old = waiter.replace(new);
         drop(state);
         drop(old);
         Poll::Pending

@@ -13,11 +13,10 @@
 
 use crate::cancel::{Token, tokens_held_by_ancestors};
 use crate::join::wake_all;
-use crate::sync::{Arc, Mutex};
+use crate::sync::{Arc, Mutex, unwind_safe};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
-use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
@@ -195,10 +194,7 @@ fn refuse_self_wait(held: &[Token], total: usize) -> ! {
     );
 }
 
-// No code of a user's runs under a lock of ours, so a panic leaves nothing half-changed. Said here since
-// whether the compiler finds it out depends on whose lock is inside.
-impl UnwindSafe for Limiter {}
-impl RefUnwindSafe for Limiter {}
+unwind_safe!(Limiter);
 
 impl fmt::Debug for Limiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

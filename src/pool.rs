@@ -1,10 +1,9 @@
 //! The pool as its users know it: its settings, and what it says of itself.
 
 use crate::crew::{Crew, Settings};
-use crate::sync::{Arc, lazy_static, model_has_failed};
+use crate::sync::{Arc, lazy_static, model_has_failed, unwind_safe};
 use crate::worker;
 use std::fmt;
-use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
 /// Worker threads for blocking functions: started when jobs need them, retired when they don't.
@@ -82,10 +81,7 @@ impl Pool {
     }
 }
 
-// No code of a user's runs under a lock of ours, so a panic leaves nothing half-changed. Said here since
-// whether the compiler finds it out depends on whose lock is inside.
-impl UnwindSafe for Pool {}
-impl RefUnwindSafe for Pool {}
+unwind_safe!(Pool);
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

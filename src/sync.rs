@@ -34,3 +34,13 @@ pub(crate) use crossbeam_deque::{Injector, Steal, Stealer, Worker as Local};
 pub(crate) use deque::{Injector, Local, Steal, Stealer};
 
 pub(crate) use wake::{impl_wake, waker, waker_ref};
+
+/// No code of a user's runs under a lock of ours, so a panic leaves nothing half-changed. Said of a type
+/// here, since whether the compiler finds it out depends on whose lock is inside.
+macro_rules! unwind_safe {
+    ($type:ident $(<$param:ident>)?) => {
+        impl $(<$param>)? std::panic::UnwindSafe for $type $(<$param>)? {}
+        impl $(<$param>)? std::panic::RefUnwindSafe for $type $(<$param>)? {}
+    };
+}
+pub(crate) use unwind_safe;
