@@ -174,6 +174,8 @@ fn message(payload: &(dyn Any + Send)) -> Option<&str> {
 pub(crate) struct JoinCell<T> {
     state: Mutex<State<T>>,
     aborted: AtomicBool,
+    // Written under the lock; those who only ask don't take it.
+    complete: AtomicBool,
 }
 
 enum State<T> {
@@ -185,18 +187,6 @@ enum State<T> {
     Taken,
 }
 
-impl<T> State<T> {
-    fn take_result(&mut self) -> Option<Result<T, JoinError>> {
-        match std::mem::replace(self, State::Taken) {
-            State::Complete(result) => Some(result),
-            other => {
-                *self = other;
-                None
-            }
-        }
-    }
-}
-
 impl<T> JoinCell<T> {
     pub(crate) fn new() -> Self {
         Self {
@@ -205,6 +195,7 @@ impl<T> JoinCell<T> {
                 task: None,
             }),
             aborted: AtomicBool::new(false),
+            complete: AtomicBool::new(false),
         }
     }
 
@@ -217,6 +208,7 @@ impl<T> JoinCell<T> {
         };
         let (waiter, task) = (waiter.take(), task.take());
         *state = State::Complete(result);
+        self.complete.store(true, Ordering::Release); // Pairs with the load in `is_complete`.
         drop(state);
         drop(task);
         if let Some(waiter) = waiter {
@@ -229,46 +221,28 @@ impl<T> JoinCell<T> {
     /// # Panics
     /// When the result has been taken already.
     pub(crate) fn poll(&self, context: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
-        let mut state = self.state.lock();
-        if let Some(result) = state.take_result() {
-            return Poll::Ready(result);
-        }
-        match &mut *state {
-            State::Pending { waiter, .. } => {
-                if waiter
-                    .as_ref()
-                    .is_some_and(|waiter| waiter.will_wake(context.waker()))
-                {
-                    return Poll::Pending;
-                }
+        if !self.is_complete() {
+            // Wakers are cloned and dropped outside the lock: both may be a user's code.
+            let new = context.waker().clone();
+            let mut state = self.state.lock();
+            if let State::Pending { waiter, .. } = &mut *state {
+                let old = waiter.replace(new);
                 drop(state);
-                // Wakers are cloned and dropped outside the lock: both may be a user's code.
-                self.replace_waiter(context.waker().clone())
+                drop(old);
+                return Poll::Pending;
             }
-            _ => {
-                drop(state);
-                panic!("a JoinHandle was polled after it had given its result")
-            }
+            // It has been completed just now, with nobody there to be woken.
+            drop(state);
         }
-    }
-
-    fn replace_waiter(&self, new: Waker) -> Poll<Result<T, JoinError>> {
-        let mut state = self.state.lock();
-        // It may have been completed between the two locks, with nobody there to be woken.
-        if let Some(result) = state.take_result() {
-            return Poll::Ready(result);
+        let state = std::mem::replace(&mut *self.state.lock(), State::Taken);
+        match state {
+            State::Complete(result) => Poll::Ready(result),
+            _ => panic!("a JoinHandle was polled after it had given its result"),
         }
-        let State::Pending { waiter, .. } = &mut *state else {
-            unreachable!("there is one handle, and it is being polled here")
-        };
-        let old = waiter.replace(new);
-        drop(state);
-        drop(old);
-        Poll::Pending
     }
 
     pub(crate) fn is_complete(&self) -> bool {
-        !matches!(*self.state.lock(), State::Pending { .. })
+        self.complete.load(Ordering::Acquire) // Pairs with the store in `complete`.
     }
 }
 

@@ -107,6 +107,10 @@ impl Place for WorkersPlace {
     fn come_back(&self) {
         self.crew.come_back();
     }
+
+    fn spin_time(&self) -> Duration {
+        self.crew.settings.spin_time
+    }
 }
 
 impl Worker {
