@@ -3,7 +3,7 @@
 //! The rule: only a job moves its bar. So the screen shows what has happened, in the order in which it did: a
 //! job that was cancelled counts as running until it has noticed.
 
-use crate::model::{Bar, State, update};
+use crate::model::{self, Bar, Model, State, update};
 use footbridge::{
     Asyncify, Cancelled, EventLoop, Handle, JoinHandle, Limiter, check_cancelled, time,
 };
@@ -82,11 +82,14 @@ impl Drop for Progress {
     }
 }
 
-/// A task that counts the seconds beside them.
+/// A task that counts the seconds beside them. When it has ended too, there is no deadline any more.
 pub async fn clock() {
     let start = Instant::now();
     for seconds in 1.. {
         time::sleep_until(start + Duration::from_secs(seconds)).await;
+        if model::look(Model::is_over) {
+            return;
+        }
         update(|model| model.seconds = seconds);
     }
 }

@@ -66,10 +66,18 @@ impl Model {
     /// How many of the jobs are at what.
     pub fn summary(&self) -> String {
         use State::{Cancelled, Done, Failed, Running, Waiting};
-        let count = |state| self.bars.iter().filter(|bar| bar.state == state).count();
         let counts = [Waiting, Running, Done, Cancelled, Failed]
-            .map(|state| format!("{} {}", count(state), state.name()));
+            .map(|state| format!("{} {}", self.count(state), state.name()));
         counts.join(", ")
+    }
+
+    /// Whether all jobs have ended.
+    pub fn is_over(&self) -> bool {
+        self.count(State::Waiting) + self.count(State::Running) == 0
+    }
+
+    fn count(&self, state: State) -> usize {
+        self.bars.iter().filter(|bar| bar.state == state).count()
     }
 }
 

@@ -105,6 +105,7 @@ impl Session {
     }
 
     /// Waits until the screen shows it.
+    #[track_caller]
     pub fn until(&self, what: &str, mut is_so: impl FnMut(&vt100::Screen) -> bool) {
         let hasnt_come = |seen: &mut Seen| !is_so(seen.parser.screen());
         let (_, changed) = &*self.seen;
@@ -143,6 +144,7 @@ impl Session {
     }
 
     /// Waits until the terminal is as it was before.
+    #[track_caller]
     pub fn until_given_back(&self) {
         self.until("the screen and the cursor of before", |screen| {
             !screen.alternate_screen() && !screen.hide_cursor()
