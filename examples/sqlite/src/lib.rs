@@ -17,8 +17,9 @@ use std::{error, fmt};
 
 /// SQLite for async code. Cloning it gives another handle to the same connections.
 ///
-/// Each call runs on a worker thread. Dropping a call cancels it: one that waits for its connection never runs; the
-/// statement that one is executing is interrupted, its transaction is rolled back, and the connection serves the next.
+/// Each call runs on a worker thread, once it is awaited. Dropping it cancels it: if it waits for its connection it
+/// never runs; else the statement that it executes is interrupted, its transaction rolled back, and the connection
+/// serves the next call.
 ///
 /// Dropping the last handle closes the connections, which may write to the disk; on a loop's thread use
 /// [`close`](Self::close). Calls that still run then keep theirs until they end.
@@ -37,13 +38,10 @@ impl Repository {
     /// # Panics
     /// If `readers` is 0: every read would wait for ever.
     pub async fn open(path: PathBuf, schema: &'static str, readers: usize) -> Result<Self, Error> {
-        assert!(
-            readers > 0,
-            "Repository::open: without readers every read would wait for ever"
-        );
+        assert!(readers > 0, "Repository::open: 0 readers could never read");
         asyncify(move || {
             let writer = connect(&path)?;
-            // Readers then see the last commit, and neither wait for a writer nor keep it waiting.
+            // So that readers see the last commit, and neither wait for the writer nor keep it waiting.
             writer.pragma_update(None, "journal_mode", "wal")?;
             writer.execute_batch(schema)?;
             let readers = (0..readers).map(|_| {
@@ -59,10 +57,11 @@ impl Repository {
         .await
     }
 
-    /// Has `work` read, beside other reads and the one write. What it changes is refused.
+    /// Has `work` read, beside other reads and the one write. It can't change anything.
     ///
     /// # Errors
     /// Those of `work`.
+    #[track_caller]
     pub fn read<T, W>(&self, work: W) -> BlockingTask<Result<T, Error>>
     where
         W: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
@@ -76,10 +75,11 @@ impl Repository {
     ///
     /// `work` may call async functions with [`syncify`](footbridge::syncify): the loop turns meanwhile, and reads go
     /// on, but the next write waits. Another transaction, asked for in there and awaited, is a panic that says
-    /// "deadlock".
+    /// "deadlock", and where this one was asked for.
     ///
     /// # Errors
     /// Those of `work`, and of the commit.
+    #[track_caller]
     pub fn transaction<T, W>(&self, work: W) -> BlockingTask<Result<T, Error>>
     where
         W: FnOnce(&Transaction<'_>) -> Result<T, Error> + Send + 'static,
@@ -88,7 +88,7 @@ impl Repository {
         self.writes.run(|connection| {
             let transaction =
                 connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let value = work(&transaction)?; // from here and before, dropping it rolls back
+            let value = work(&transaction)?; // dropped before its commit, it is rolled back
             check_cancelled().map_err(|_| SyncifyError::Cancelled)?;
             transaction.commit()?;
             Ok(value)
@@ -103,12 +103,14 @@ impl Repository {
 
 /// A connection whose statements stop when the caller of the job that executes them has gone away.
 ///
-/// SQLite asks, after so many steps of its machine, on the thread that executes the statement: that is the job's, so
-/// `check_cancelled` speaks of the call that this very statement belongs to, and one handler serves every call to come.
-/// The other way, an interrupt handle called where the future is dropped, names a connection and not a statement: come
-/// too late, it stops the next caller's; too early, before the first step, nothing at all.
+/// SQLite asks every so many steps, on the thread that executes the statement. That is the job's, so `check_cancelled`
+/// speaks of the call that this very statement belongs to, and one handler serves every call to come. The other way,
+/// an interrupt handle called where the future is dropped, names a connection and not a statement: if it comes too
+/// late it stops the next caller's, and if it comes too early, before the first step, nothing at all.
+///
+/// Where SQLite takes no steps it doesn't ask: in a commit, and while it waits for another process's lock, 5 s at most.
 fn connect(path: &Path) -> Result<Connection, Error> {
-    // More than a `ROLLBACK` has, or a `COMMIT`: these have to go through, though the caller is gone.
+    // More than a `ROLLBACK` takes: that has to go through although the caller is gone.
     const STEPS: i32 = 1000;
     let connection = Connection::open(path)?;
     connection.progress_handler(STEPS, Some(|| check_cancelled().is_err()));
@@ -130,6 +132,7 @@ impl Lane {
         }
     }
 
+    #[track_caller]
     fn run<T, W>(&self, work: W) -> BlockingTask<Result<T, Error>>
     where
         W: FnOnce(&mut Connection) -> Result<T, Error> + Send + 'static,
@@ -140,8 +143,9 @@ impl Lane {
         let job = move |work: W| {
             let connection = idle.lock().unwrap().pop();
             let mut connection = connection.expect("a token is a connection");
+            // After a panic too the connection is sound: the transaction has been dropped, and so rolled back.
             let outcome = catch_unwind(AssertUnwindSafe(|| work(&mut connection)));
-            idle.lock().unwrap().push(connection); // after a panic too: what it had changed is rolled back
+            idle.lock().unwrap().push(connection);
             outcome.unwrap_or_else(|payload| resume_unwind(payload))
         };
         self.bounded.wrap(job)(work)
@@ -167,14 +171,7 @@ impl fmt::Display for Error {
     }
 }
 
-impl error::Error for Error {
-    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        match self {
-            Self::Sqlite(error) => Some(error),
-            Self::Syncify(error) => Some(error),
-        }
-    }
-}
+impl error::Error for Error {}
 
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {

@@ -55,13 +55,10 @@ fn make_csv(path: PathBuf) -> csv::Result<Rows> {
     Ok(csv::Reader::from_path(path)?.into_deserialize())
 }
 
-/// `rows` goes in and comes out again, as what is used by one call after the other, and at rest in between.
+/// The reader goes in and comes out again: no two calls share it, so it needs no lock.
 fn next_batch(mut rows: Rows) -> csv::Result<(Rows, Vec<Row>)> {
-    let batch = rows
-        .by_ref()
-        .take(BATCH as usize)
-        .collect::<Result<_, _>>()?;
-    Ok((rows, batch))
+    let batch: csv::Result<_> = rows.by_ref().take(BATCH as usize).collect();
+    Ok((rows, batch?))
 }
 
 fn insert(transaction: &Transaction<'_>, batch: &[Row]) -> Result<(), Error> {
@@ -97,9 +94,8 @@ async fn import(repository: &Repository, mut rows: Rows) -> Result<(), Failure> 
         }
         rows = rest;
         done += batch.len() as u32;
-        repository
-            .transaction(move |transaction| insert(transaction, &batch))
-            .await?;
+        let write = repository.transaction(move |transaction| insert(transaction, &batch));
+        write.await?;
         show(done)?;
     }
 }
@@ -118,10 +114,7 @@ fn show(done: u32) -> io::Result<()> {
 async fn watch(repository: Repository) -> Result<(u32, f64, f64), Error> {
     loop {
         let statistics = repository.read(statistics).await?;
-        assert!(
-            statistics.0 % BATCH == 0,
-            "a read saw a part of a batch: {statistics:?}"
-        );
+        assert!(statistics.0 % BATCH == 0, "a read saw a part of a batch");
         if statistics.0 == ROWS {
             return Ok(statistics);
         }
@@ -138,14 +131,12 @@ async fn program(directory: PathBuf) -> Result<(), Failure> {
     let start = Instant::now();
     let watch = spawn(watch(repository.clone()));
     import(&repository, rows).await?;
-    println!(
-        "in {:.2} s; every read beside it saw whole batches",
-        start.elapsed().as_secs_f64()
-    );
+    let took = start.elapsed().as_secs_f64();
+    println!("in {took:.2} s; every read beside it saw whole batches");
     let (rows, mean, highest) = watch.await??;
     println!("{rows} rows, {mean:.1} degrees on average, {highest:.1} at most");
 
-    // As many as there are readers: a connection that were not interrupted would be missed.
+    // One on each connection: were they not interrupted, the reads that follow would wait for ever.
     let start = Instant::now();
     let patience = Duration::from_millis(100);
     let answers = gather((0..READERS).map(|_| timeout(patience, repository.read(endless)))).await;
@@ -154,13 +145,11 @@ async fn program(directory: PathBuf) -> Result<(), Failure> {
         answer?;
     }
     let took = start.elapsed().as_secs_f64();
-    println!("{READERS} endless queries given up, and their connections used again: {took:.2} s");
+    println!("{READERS} endless queries given up, and the next ones answered: {took:.2} s");
 
     repository.close().await;
-    println!(
-        "the loop was never blocked for more than {:.2} s",
-        longest.get().as_secs_f64()
-    );
+    let longest = longest.get().as_secs_f64();
+    println!("the loop was never blocked for more than {longest:.2} s");
     Ok(())
 }
 

@@ -195,6 +195,7 @@ fn a_transaction_within_a_transaction_is_refused_and_a_read_within_one_is_not() 
         let panic = spawn(outer).await.unwrap_err().into_panic();
         let text = panic.downcast_ref::<String>().unwrap();
         assert!(text.starts_with("deadlock"), "{text}");
+        assert!(text.contains("repository.rs:"), "{text}");
         assert_eq!(repository.read(lines).await.unwrap(), []);
     });
 }
