@@ -4,7 +4,7 @@
 //! `begin_wait` finds the job cancelled and the task is aborted here. And the answer is awaited even then:
 //! the job is told that it was cancelled when the function is gone.
 
-use crate::call::{Call, current_call, enter_call};
+use crate::call::{Call, Cancelled, current_call, enter_call};
 use crate::handle::Handle;
 use crate::join::JoinError;
 use crate::kept::with_loop;
@@ -164,3 +164,10 @@ impl fmt::Display for SyncifyError {
 }
 
 impl std::error::Error for SyncifyError {}
+
+/// So that `check_cancelled()?` works where `syncify` does.
+impl From<Cancelled> for SyncifyError {
+    fn from(_: Cancelled) -> Self {
+        Self::Cancelled
+    }
+}
