@@ -7,10 +7,11 @@ mod worlds;
 
 use common::{Guard, me, ms, until, until_set, watched};
 use footbridge::{
-    Asyncify, BlockingTask, Limiter, Pool, asyncify, check_cancelled, run, spawn_blocking,
-    yield_now,
+    Asyncify, BlockingTask, Limiter, Pool, Syncify, SyncifyError, asyncify, check_cancelled, run,
+    spawn_blocking, yield_now,
 };
-use futures::future::poll_fn;
+use futures::channel::oneshot;
+use futures::future::{Either, poll_fn, select};
 use futures::task::{LocalSpawnExt, SpawnExt};
 use std::future::{Future, pending};
 use std::pin::Pin;
@@ -19,7 +20,7 @@ use std::sync::{Arc, mpsc};
 use std::task::Poll;
 use std::thread;
 use tokio::sync::watch;
-use worlds::{current_thread, multi_thread, pass_on};
+use worlds::{current_thread, multi_thread, on_every_executor, pass_on};
 
 // X8, decision 1
 #[test]
@@ -107,6 +108,42 @@ fn each_executors_own_way_to_cancel_a_task_cancels_the_call_that_it_awaits() {
             runtime.shutdown_background();
             job.cancelled.recv().unwrap();
         }
+    });
+}
+
+// X6, X9, S4, decision 12
+#[test]
+fn dropping_a_call_drops_the_async_function_on_the_jobs_temporary_loop_and_tells_the_job() {
+    on_every_executor(|| async {
+        let (drops, dropped) = mpsc::channel();
+        let (answer, answers) = mpsc::channel();
+        let (begun, has_begun) = oneshot::channel();
+        let call = spawn_blocking(move || {
+            let waits = Syncify::new()
+                .raise_sync_error(false)
+                .wrap(async |guard: Guard, begun| {
+                    let begun: oneshot::Sender<()> = begun;
+                    begun.send(()).unwrap();
+                    pending::<()>().await;
+                    drop(guard);
+                });
+            let told = waits(Guard(drops), begun);
+            // It finds out inside an executor of another make too.
+            let nested = pollster::block_on(async { check_cancelled().is_err() });
+            answer.send((told, nested, me())).unwrap();
+        });
+        let Either::Right((Ok(()), call)) = select(call, has_begun).await else {
+            panic!("it waits for ever")
+        };
+        drop(call);
+        let answered = spawn_blocking(move || answers.recv().unwrap());
+        let (told, nested, worker) = answered.await;
+        assert_eq!((told, nested), (Err(SyncifyError::Cancelled), true));
+        assert_eq!(
+            dropped.try_recv(),
+            Ok(worker),
+            "gone before the job was told"
+        );
     });
 }
 

@@ -23,6 +23,21 @@ fn home() -> Result<ThreadId, SyncifyError> {
     syncify(async || me())()
 }
 
+/// More than tokio lets one task receive in one turn of its own: what polls it has to give way now and then, or to
+/// run where tokio doesn't count.
+async fn a_thousand_of_tokios_messages() -> usize {
+    let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+    for n in 0..1000 {
+        sender.send(n).unwrap();
+    }
+    drop(sender);
+    let mut received = 0;
+    while receiver.recv().await.is_some() {
+        received += 1;
+    }
+    received
+}
+
 // R1, R4, S27
 #[test]
 fn a_loop_of_ours_may_run_inside_a_task_of_any_executor_and_its_jobs_come_back_to_it() {
@@ -50,6 +65,7 @@ fn a_loop_of_ours_may_run_on_tokios_blocking_threads_and_in_block_in_place() {
         // tokio's context is still there: its tasks are spawned and awaited from our loop.
         let task = tokio::spawn(async { tokio::time::sleep(ms(1)).await });
         task.await.unwrap();
+        assert_eq!(a_thousand_of_tokios_messages().await, 1000);
     }
     watched(|| {
         let runtime = multi_thread();
@@ -180,6 +196,43 @@ fn what_a_job_submits_by_way_of_an_executor_on_its_own_thread_belongs_to_the_job
     });
 }
 
+// S1, S27, A19
+#[test]
+fn jobs_may_be_the_threads_of_another_executor_whose_tasks_then_belong_to_the_jobs_loop() {
+    watched(|| {
+        let thread = me();
+        let (answers, executor) = run(async {
+            let executor = Arc::new(async_executor::Executor::new());
+            let (stop, stopped) = async_channel::bounded::<()>(1);
+            let workers = (0..3).map(|_| {
+                let (executor, stopped) = (executor.clone(), stopped.clone());
+                spawn_blocking(move || {
+                    // Ends when nobody can send any more.
+                    let _ = futures_lite::future::block_on(executor.run(stopped.recv()));
+                })
+            });
+            let workers: Vec<_> = workers.collect();
+            let tasks: Vec<_> = (0..100)
+                .map(|_| {
+                    executor.spawn(async {
+                        yield_now().await;
+                        (
+                            Handle::current().spawn(async || me()).await.unwrap(),
+                            asyncify(home)().await,
+                        )
+                    })
+                })
+                .collect();
+            let answers = gather(tasks).await;
+            drop(stop);
+            gather(workers).await;
+            (answers, executor)
+        });
+        assert_eq!(answers, vec![(thread, Ok(thread)); 100]);
+        assert!(executor.is_empty());
+    });
+}
+
 // S20, U4, decision 3
 #[test]
 fn a_chain_of_loops_and_executors_of_many_makes_comes_back_through_all_of_them() {
@@ -217,6 +270,7 @@ fn a_tokio_task_can_be_the_host_of_a_loop_of_ours() {
                 let tokios = tokio::spawn(async { tokio::time::sleep(ms(1)).await });
                 tokios.await.unwrap();
                 assert_eq!(there, Ok(thread));
+                assert_eq!(a_thousand_of_tokios_messages().await, 1000);
                 let jobs = (0..50).map(|n| asyncify(move || n)());
                 gather(jobs).await.into_iter().sum::<u32>()
             });
