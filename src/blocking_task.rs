@@ -299,7 +299,8 @@ impl<R> Future for BlockingTask<R> {
     type Output = R;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<R> {
-        self.get_mut().poll_job(context, queue::is_hookless())
+        let is_quick = queue::is_quick(context.waker());
+        self.get_mut().poll_job(context, is_quick)
     }
 }
 

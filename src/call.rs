@@ -199,11 +199,13 @@ pub(crate) fn enter_call(call: Option<Arc<dyn Call>>) -> impl Drop {
     struct Restore(Option<Arc<dyn Call>>);
     impl Drop for Restore {
         fn drop(&mut self) {
-            let left = CALL.with(|call| call.replace(self.0.take()));
+            let left = CALL.try_with(|call| call.replace(self.0.take()));
             drop(left);
         }
     }
-    Restore(CALL.with(|current| current.replace(call)))
+    // In a thread that ends, the thread-local may be gone: then nothing there belongs to a call.
+    let before = CALL.try_with(|current| current.replace(call));
+    Restore(before.ok().flatten())
 }
 
 /// Where the tokens of `limiter` were asked for that the current call and those it is nested in hold.

@@ -67,7 +67,7 @@ impl EventLoop {
         let waker = waker_ref(&queue.main);
         let mut context = Context::from_waker(&waker);
         let mut poll_main = || {
-            queue.main.begin_poll();
+            queue.main.begin_poll(&queue);
             let Some(main) = future.as_mut().as_pin_mut() else {
                 unreachable!("it is taken out only when this loop is left")
             };
@@ -224,6 +224,7 @@ impl EventLoop {
     /// Only a task that isn't done at once is kept.
     fn first_poll(&mut self, mut task: Task) {
         let ticket = self.tasks.new_ticket(&self.queue.inbox);
+        ticket.begin_poll(&self.queue);
         let waker = waker_ref(&ticket);
         let polled = task.poll(&mut Context::from_waker(&waker));
         if polled.is_pending() && task.watch(&waker).is_pending() {
@@ -238,7 +239,7 @@ impl EventLoop {
         let Some(kept) = self.tasks.get(key) else {
             return;
         };
-        kept.ticket.begin_poll();
+        kept.ticket.begin_poll(&self.queue);
         let ended = match &mut kept.task {
             Some(task) => {
                 let waker = waker_ref(&kept.ticket);

@@ -136,7 +136,11 @@ impl<M, T> Order<M, T> {
         M: FnOnce() -> F,
         F: Future<Output = T> + 'static,
     {
-        let (Some((cell, make)), Some(queue)) = (self.0.take(), queue::running()) else {
+        // None in a thread that ends: then it is dropped, and so answered.
+        let Some(queue) = queue::running() else {
+            return;
+        };
+        let Some((cell, make)) = self.0.take() else {
             return;
         };
         if cell.is_aborted() {

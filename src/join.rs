@@ -50,21 +50,23 @@ pub(crate) fn wake_all(wakers: Vec<Waker>) {
     thread_local! {
         static TO_WAKE: RefCell<Option<VecDeque<Waker>>> = const { RefCell::new(None) };
     }
-    let left_to_outer = TO_WAKE.with(|to_wake| match &mut *to_wake.borrow_mut() {
+    // They stay here where the thread ends, and the thread-local is gone.
+    let mut wakers = VecDeque::from(wakers);
+    let left_to_outer = TO_WAKE.try_with(|to_wake| match &mut *to_wake.borrow_mut() {
         Some(outer) => {
-            outer.extend(wakers);
+            outer.append(&mut wakers);
             true
         }
         none => {
-            *none = Some(wakers.into());
+            *none = Some(std::mem::take(&mut wakers));
             false
         }
     });
-    if left_to_outer {
+    if left_to_outer.unwrap_or(false) {
         return;
     }
     loop {
-        let next = TO_WAKE.with(|to_wake| {
+        let next = TO_WAKE.try_with(|to_wake| {
             let mut to_wake = to_wake.borrow_mut();
             let next = to_wake.as_mut().and_then(VecDeque::pop_front);
             if next.is_none() {
@@ -72,7 +74,9 @@ pub(crate) fn wake_all(wakers: Vec<Waker>) {
             }
             next
         });
-        let Some(waker) = next else { return };
+        let Some(waker) = next.unwrap_or_else(|_| wakers.pop_front()) else {
+            return;
+        };
         wake(waker);
     }
 }

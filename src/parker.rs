@@ -144,7 +144,8 @@ pub fn block_on<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
         static KEPT: Cell<Option<(Arc<Parker>, Waker)>> = const { Cell::new(None) };
     }
     // Taken, not borrowed: whatever `poll` calls may block as well.
-    let (parker, waker) = KEPT.with(Cell::take).unwrap_or_else(|| {
+    let kept = KEPT.try_with(Cell::take).ok().flatten();
+    let (parker, waker) = kept.unwrap_or_else(|| {
         let parker = Arc::new(Parker::new());
         (parker.clone(), waker(parker))
     });
@@ -158,7 +159,8 @@ pub fn block_on<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
             value = poll(&mut context);
         }
     }
-    KEPT.with(|kept| kept.set(Some((parker, waker))));
+    // In a thread that ends, there may be nowhere to keep them.
+    let _ = KEPT.try_with(|kept| kept.set(Some((parker, waker))));
     match value {
         Poll::Ready(value) => value,
         Poll::Pending => unreachable!("the wait has just ended"),

@@ -24,7 +24,8 @@ thread_local! {
 
 /// Says that this thread is a worker, for as long as it lives.
 pub(crate) fn install(place: Rc<dyn Place>) {
-    PLACE.with(|cell| *cell.borrow_mut() = Some(place));
+    // In a thread that ends, there may be nowhere to keep it.
+    let _ = PLACE.try_with(|cell| cell.replace(Some(place)));
 }
 
 /// This thread is no longer a worker.

@@ -25,6 +25,7 @@ use crate::timers::Timers;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::task::Waker;
 use std::time::Instant;
 
 pub(crate) type Call = Box<dyn FnOnce() + Send>;
@@ -51,6 +52,8 @@ pub(crate) struct Queue {
     pub(crate) main: Arc<Ticket>,
     pub(crate) timers: RefCell<Timers>,
     ready: RefCell<VecDeque<Ready>>,
+    // The address of the ticket of what is being polled.
+    polling: Cell<usize>,
     // The inbox's other buffer: the two are swapped, so neither is allocated twice.
     drained: RefCell<Vec<Post>>,
     closed: Cell<bool>,
@@ -64,6 +67,7 @@ impl Queue {
             inbox,
             timers: RefCell::default(),
             ready: RefCell::default(),
+            polling: Cell::new(0),
             drained: RefCell::default(),
             closed: Cell::new(false),
         }
@@ -164,7 +168,7 @@ impl Queue {
     pub(crate) fn begin_main(&self) -> Main<'_> {
         self.main.key.store(MAIN, Ordering::Relaxed);
         // A waker of one that has ended may have woken it.
-        self.main.begin_poll();
+        self.main.scheduled.store(false, Ordering::Relaxed);
         Main(&self.main)
     }
 }
@@ -221,9 +225,11 @@ pub(crate) fn is_running() -> bool {
         .unwrap_or(false)
 }
 
-/// Whether this thread runs a loop whose wakers call no host's hook: they do their work and return.
-pub(crate) fn is_hookless() -> bool {
-    let is = |queue: &Rc<Queue>| !queue.inbox.has_hook();
+/// Whether `waker` does its work and returns: it is of the task that this thread's loop polls, and that loop has no
+/// host whose hook it would call. A stranger's may wait for whatever it likes.
+pub(crate) fn is_quick(waker: &Waker) -> bool {
+    let is =
+        |queue: &Rc<Queue>| !queue.inbox.has_hook() && waker.data().addr() == queue.polling.get();
     RUNNING
         .try_with(|running| running.borrow().as_ref().is_some_and(is))
         .unwrap_or(false)
@@ -277,7 +283,8 @@ impl Ticket {
     }
 
     /// Before a poll: from now on a wake counts for the next one.
-    pub(crate) fn begin_poll(&self) {
+    pub(crate) fn begin_poll(self: &Arc<Self>, queue: &Queue) {
+        queue.polling.set(Arc::as_ptr(self).addr());
         self.scheduled.store(false, Ordering::Relaxed);
     }
 
