@@ -33,7 +33,7 @@ fn an_awaited_call_gives_the_value_of_a_function_that_ran_on_a_worker_thread() {
     });
 }
 
-// A7, G2, T20, decision 16
+// A7, G2, decision 16
 #[test]
 fn gathered_calls_run_at_once_and_their_results_keep_the_order() {
     on_every_executor(|| async {
