@@ -67,12 +67,20 @@ pub struct Asyncify {
 }
 
 impl Asyncify {
-    /// Without options, the same as [`asyncify`].
+    /// Without options, the same as [`asyncify`]. [`Asyncify`] has an example.
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Has the calls run on `pool`, and not on the current loop's or the global one.
+    ///
+    /// ```
+    /// use footbridge::{Asyncify, Pool, run};
+    ///
+    /// let disk = Pool::builder().thread_name("disk").build();
+    /// let name = Asyncify::new().pool(&disk).wrap(|| std::thread::current().name().map(String::from));
+    /// assert_eq!(run(async { name().await }).as_deref(), Some("disk-0"));
+    /// ```
     pub fn pool(mut self, pool: &Pool) -> Self {
         self.pool = Some(pool.clone());
         self
@@ -83,12 +91,36 @@ impl Asyncify {
     ///
     /// A call whose limiter's tokens are all held by calls that it is nested in panics when it is
     /// awaited, since it could only wait for itself.
+    ///
+    /// ```
+    /// use footbridge::{Asyncify, Limiter, gather, run};
+    ///
+    /// let two = Limiter::new(2);
+    /// let seen_by_job = two.clone();
+    /// let job = Asyncify::new().limiter(&two).wrap(move |_n: u32| seen_by_job.borrowed_tokens());
+    /// let at_once = run(async { gather((0..10).map(|n| job(n))).await });
+    /// assert!(at_once.iter().all(|&jobs| jobs <= 2));
+    /// ```
     pub fn limiter(mut self, limiter: &Limiter) -> Self {
         self.limiter = Some(limiter.clone());
         self
     }
 
-    /// Makes an async function of `f`, as [`asyncify`] does.
+    /// Makes an async function of `f`, as [`asyncify`] does. The options serve for as many functions as one likes.
+    ///
+    /// ```
+    /// use footbridge::{Asyncify, Limiter, run};
+    /// use std::{env, fs};
+    ///
+    /// let on_disk = Asyncify::new().limiter(&Limiter::new(4));
+    /// let (write, remove) = (on_disk.wrap(fs::write::<_, &str>), on_disk.wrap(fs::remove_file));
+    /// let path = env::temp_dir().join(format!("footbridge-{}", std::process::id()));
+    /// run(async {
+    ///     write(path.clone(), "text").await?;
+    ///     remove(path).await
+    /// })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn wrap<F, Args>(&self, f: F) -> F::Async
     where
@@ -100,6 +132,20 @@ impl Asyncify {
 
 /// A blocking function that can be called on another thread: implemented for functions and closures
 /// of up to eight arguments. `Args` is the tuple of these.
+///
+/// For a wrapper of one's own around whatever function:
+///
+/// ```
+/// use footbridge::{Asyncify, BlockingFn, Limiter, run};
+/// use std::sync::LazyLock;
+///
+/// static DISK: LazyLock<Limiter> = LazyLock::new(|| Limiter::new(4));
+///
+/// fn on_disk<F: BlockingFn<Args>, Args>(f: F) -> F::Async {
+///     Asyncify::new().limiter(&DISK).wrap(f)
+/// }
+/// assert_eq!(run(async { on_disk(str::len)("four").await }), 4);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be run on a worker thread",
     label = "not a blocking function that can cross threads",
@@ -111,6 +157,16 @@ impl Asyncify {
 pub trait BlockingFn<Args>: sealed::BlockingFn<Args> {
     /// The async function: `Box<dyn Fn(A, ..) -> BlockingTask<R> + Send>`, of the same arguments and the same
     /// result. Neither `Clone` nor `Sync`: wrap once for each owner.
+    ///
+    /// ```
+    /// use footbridge::{BlockingTask, asyncify, run};
+    ///
+    /// struct Client {
+    ///     get: Box<dyn Fn(u32) -> BlockingTask<String> + Send>,
+    /// }
+    /// let client = Client { get: asyncify(|page: u32| format!("page {page}")) };
+    /// assert_eq!(run(async { (client.get)(7).await }), "page 7");
+    /// ```
     type Async;
 
     #[doc(hidden)]
@@ -165,6 +221,15 @@ blocking_fn!(A, B, C, D, E, F, G, H);
 /// Here, since a loop knows nothing of pools: it only carries what `blocking_task` takes out again.
 impl EventLoopBuilder {
     /// Has the jobs of this loop run on `pool`, unless a call names another one.
+    ///
+    /// ```
+    /// use footbridge::{EventLoop, Pool, asyncify};
+    ///
+    /// let pool = Pool::builder().thread_name("plugin").build();
+    /// let mut event_loop = EventLoop::builder().pool(&pool).build();
+    /// let name = asyncify(|| std::thread::current().name().map(String::from));
+    /// assert_eq!(event_loop.run_until(name()).as_deref(), Some("plugin-0"));
+    /// ```
     pub fn pool(mut self, pool: &Pool) -> Self {
         self.pool = Some(Box::new(pool.clone()));
         self

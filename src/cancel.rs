@@ -162,6 +162,23 @@ pub fn check_cancelled() -> Result<(), Cancelled> {
 }
 
 /// The caller of this job has gone away: nobody waits for what it returns.
+///
+/// ```
+/// use footbridge::{Cancelled, check_cancelled, spawn_blocking};
+/// use std::sync::mpsc;
+///
+/// let (tell, told) = mpsc::sync_channel(0);
+/// let job = spawn_blocking(move || -> Result<(), Cancelled> {
+///     loop {
+///         let state = check_cancelled();
+///         tell.send(state).unwrap();
+///         state?;
+///     }
+/// });
+/// assert_eq!(told.recv(), Ok(Ok(()))); // it runs
+/// drop(job);
+/// assert!(told.iter().any(|state| state.is_err())); // and has been told
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cancelled(pub(crate) ());
 

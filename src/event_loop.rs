@@ -43,12 +43,12 @@ pub struct EventLoop {
 const MAIN: usize = NOWHERE - 1;
 
 impl EventLoop {
-    /// A loop whose jobs go to the global pool.
+    /// A loop whose jobs go to the global pool. [`EventLoop`] has an example.
     pub fn new() -> Self {
         Self::builder().build()
     }
 
-    /// A loop with other settings.
+    /// A loop with other settings. [`EventLoopBuilder`] has an example.
     pub fn builder() -> EventLoopBuilder {
         EventLoopBuilder::default()
     }
@@ -59,6 +59,14 @@ impl EventLoop {
     /// # Panics
     /// If an event loop runs on this thread already. A panic of `future` is passed on; the loop is
     /// fit for the next call.
+    ///
+    /// ```
+    /// let mut event_loop = footbridge::EventLoop::new();
+    /// let other = event_loop.spawn(async { footbridge::yield_now().await });
+    /// assert_eq!(event_loop.run_until(async { 1 }), 1);
+    /// assert!(!other.is_finished());
+    /// event_loop.run_until(other).unwrap();
+    /// ```
     #[track_caller]
     pub fn run_until<F: Future>(&mut self, future: F) -> F::Output {
         // Dropped last: what is left ready when this returns is the host's to tick for.
@@ -175,7 +183,7 @@ impl EventLoop {
         self.queue.timers.borrow_mut().next_deadline()
     }
 
-    /// Spawns a task, which runs when the loop does. It need not be `Send`.
+    /// Spawns a task, which runs when the loop does. It need not be `Send`. [`EventLoop`] has an example.
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + 'static,
@@ -185,6 +193,13 @@ impl EventLoop {
     }
 
     /// The way to this loop from other threads.
+    ///
+    /// ```
+    /// let mut event_loop = footbridge::EventLoop::new();
+    /// let handle = event_loop.handle();
+    /// let thread = std::thread::spawn(move || handle.spawn(|| async { "from there" }));
+    /// assert_eq!(event_loop.run_until(thread.join().unwrap()).unwrap(), "from there");
+    /// ```
     pub fn handle(&self) -> Handle {
         Handle {
             inbox: self.queue.inbox.clone(),
@@ -192,6 +207,14 @@ impl EventLoop {
     }
 
     /// The way to this loop for code on its own thread.
+    ///
+    /// ```
+    /// let mut event_loop = footbridge::EventLoop::new();
+    /// let spawner = event_loop.spawner();
+    /// let on_click = move |button: u32| spawner.spawn(async move { button }); // a callback of the host's
+    /// let task = on_click(2);
+    /// assert_eq!(event_loop.run_until(task).unwrap(), 2);
+    /// ```
     pub fn spawner(&self) -> LocalSpawner {
         LocalSpawner {
             queue: self.queue.clone(),
@@ -310,12 +333,13 @@ impl EventLoopBuilder {
     /// Has `hook` called when the loop has something to do that its host should
     /// [`tick`](EventLoop::tick) for: at most once for each tick, from whichever thread brought the
     /// work, with no lock held. A panic in it is reported by the panic hook and harms nobody.
+    /// [`next_deadline`](EventLoop::next_deadline) has a whole host.
     pub fn on_wake(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
         self.hook = Some(Box::new(hook));
         self
     }
 
-    /// Makes the loop. It belongs to this thread.
+    /// Makes the loop. It belongs to this thread. [`EventLoopBuilder`] has an example.
     pub fn build(self) -> EventLoop {
         EventLoop {
             queue: Rc::new(Queue::new(Inbox::new(self.hook, self.pool))),

@@ -113,12 +113,13 @@ impl JoinError {
         matches!(self.0, Why::LoopClosed)
     }
 
-    /// Whether the task panicked.
+    /// Whether the task panicked. [`JoinError`] has an example.
     pub fn is_panic(&self) -> bool {
         matches!(self.0, Why::Panic(_))
     }
 
     /// Whether the task was aborted, or dropped because its loop ended.
+    /// [`JoinHandle::abort`](crate::JoinHandle::abort) has an example.
     pub fn is_cancelled(&self) -> bool {
         !self.is_panic()
     }
@@ -127,6 +128,14 @@ impl JoinError {
     ///
     /// # Panics
     /// If the task didn't panic: ask [`is_panic`](Self::is_panic) first.
+    ///
+    /// ```
+    /// footbridge::run(async {
+    ///     let task = footbridge::spawn(async { std::panic::panic_any(42) });
+    ///     let thrown = task.await.unwrap_err().into_panic();
+    ///     assert_eq!(thrown.downcast_ref(), Some(&42));
+    /// });
+    /// ```
     #[track_caller]
     pub fn into_panic(self) -> Box<dyn Any + Send + 'static> {
         match self.0 {

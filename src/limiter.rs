@@ -38,6 +38,7 @@ use std::task::{Context, Poll, Waker};
 /// let first = connections.try_acquire().unwrap();
 /// let second = connections.try_acquire().unwrap();
 /// assert!(connections.try_acquire().is_none());
+/// assert_eq!((connections.total_tokens(), connections.borrowed_tokens()), (2, 2));
 /// drop(first);
 /// assert_eq!(connections.available_tokens(), 1);
 /// # drop(second);
@@ -72,6 +73,7 @@ impl State {
 
 impl Limiter {
     /// A limiter of `total` tokens, from 0 (everybody waits until there are more) to `usize::MAX` (no limit).
+    /// [`Limiter`] has an example.
     pub fn new(total: usize) -> Self {
         Self {
             shared: Arc::new(Mutex::new(State {
@@ -143,18 +145,18 @@ impl Limiter {
         wake_all(granted);
     }
 
-    /// How many tokens there are.
+    /// How many tokens there are. [`Limiter`] has an example.
     pub fn total_tokens(&self) -> usize {
         self.shared.lock().total
     }
 
-    /// How many of them are taken.
+    /// How many of them are taken. [`Limiter`] has an example.
     pub fn borrowed_tokens(&self) -> usize {
         self.shared.lock().borrowed
     }
 
     /// How many are left: the total less those taken, so below zero after the total was lowered, and at
-    /// most `isize::MAX`.
+    /// most `isize::MAX`. [`Limiter`] has an example.
     pub fn available_tokens(&self) -> isize {
         let state = self.shared.lock();
         let signed = |tokens| isize::try_from(tokens).unwrap_or(isize::MAX);
@@ -208,6 +210,19 @@ impl fmt::Debug for Limiter {
 }
 
 /// What [`Limiter::acquire`] returns. Polled after it has given its permit, it panics.
+///
+/// Dropping it leaves the line:
+///
+/// ```
+/// use footbridge::{Limiter, run, time::timeout};
+/// use std::time::Duration;
+///
+/// let limiter = Limiter::new(1);
+/// let permit = limiter.try_acquire();
+/// assert!(run(timeout(Duration::from_millis(1), limiter.acquire())).is_err());
+/// drop(permit);
+/// assert!(limiter.try_acquire().is_some(), "nobody waits any more");
+/// ```
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct Acquire {
     limiter: Limiter,
@@ -288,6 +303,19 @@ impl fmt::Debug for Acquire {
 }
 
 /// A token of a [`Limiter`], given back when this is dropped.
+///
+/// It may go along with the work:
+///
+/// ```
+/// use footbridge::{Limiter, run, spawn_blocking};
+///
+/// let limiter = Limiter::new(1);
+/// run(async {
+///     let permit = limiter.acquire().await;
+///     spawn_blocking(move || drop(permit)).detach(); // free when that is through
+///     limiter.acquire().await;
+/// });
+/// ```
 #[derive(Debug)]
 #[must_use = "dropping a permit gives the token back"]
 pub struct Permit {

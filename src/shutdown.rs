@@ -98,13 +98,28 @@ impl Pool {
 }
 
 /// What a pool still ran when [`shutdown`](Pool::shutdown) stopped waiting.
+///
+/// ```
+/// use std::{sync::mpsc, time::Duration};
+///
+/// let pool = footbridge::Pool::builder().thread_name("disk").build();
+/// let ((begun, has_begun), (go, wait)) = (mpsc::channel(), mpsc::channel());
+/// pool.spawn_blocking(move || (begun.send(()), wait.recv())).detach();
+/// has_begun.recv().unwrap();
+///
+/// let left = pool.shutdown(Duration::ZERO).unwrap_err();
+/// // "the pool still runs 1 job(s): disk-0 for 21.7µs, submitted at src/main.rs:5:6"
+/// assert!(left.to_string().starts_with("the pool still runs 1 job(s): disk-0 for "));
+/// go.send(()).unwrap();
+/// pool.shutdown(Duration::MAX).unwrap(); // asked once more, it has them all
+/// ```
 #[derive(Debug, Clone)]
 pub struct StillRunning {
     jobs: Vec<RunningJob>,
 }
 
 impl StillRunning {
-    /// The jobs that had not ended.
+    /// The jobs that had not ended. [`RunningJob`] has an example.
     pub fn jobs(&self) -> &[RunningJob] {
         &self.jobs
     }
@@ -123,6 +138,22 @@ impl fmt::Display for StillRunning {
 impl std::error::Error for StillRunning {}
 
 /// A job that [`Pool::shutdown`] didn't wait for to its end.
+///
+/// ```
+/// # use std::{sync::mpsc, time::Duration};
+/// # let pool = footbridge::Pool::builder().thread_name("disk").build();
+/// # let ((begun, has_begun), (go, wait)) = (mpsc::channel(), mpsc::channel());
+/// # pool.spawn_blocking(move || (begun.send(()), wait.recv())).detach();
+/// # has_begun.recv().unwrap();
+/// if let Err(left) = pool.shutdown(Duration::ZERO) {
+///     for job in left.jobs() {
+///         eprintln!("{} since {:?}: {}", job.thread(), job.running_for(), job.submitted_at());
+///     }
+/// #   let job = &left.jobs()[0];
+/// #   assert_eq!((job.thread(), job.submitted_at().file()), ("disk-0", file!()));
+/// }
+/// # go.send(()).unwrap();
+/// ```
 #[derive(Debug, Clone)]
 pub struct RunningJob {
     thread: String,
@@ -131,17 +162,19 @@ pub struct RunningJob {
 }
 
 impl RunningJob {
-    /// The name of the thread that runs it.
+    /// The name of the thread that runs it. [`RunningJob`] has an example.
     pub fn thread(&self) -> &str {
         &self.thread
     }
 
-    /// The time since it began: it goes on counting, also when the job has ended since.
+    /// The time since it began: it goes on counting, also when the job has ended since. [`RunningJob`] has an
+    /// example.
     pub fn running_for(&self) -> Duration {
         now().saturating_duration_since(self.since)
     }
 
-    /// Where it was submitted: the call of `spawn_blocking`, or the one that wrapped the function.
+    /// Where it was submitted: the call of `spawn_blocking`, or the one that wrapped the function. [`RunningJob`]
+    /// has an example.
     pub fn submitted_at(&self) -> &'static Location<'static> {
         self.submitted_at
     }

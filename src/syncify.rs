@@ -88,7 +88,7 @@ impl Default for Syncify {
 }
 
 impl Syncify {
-    /// Without options, the same as [`syncify`].
+    /// Without options, the same as [`syncify`]. [`Syncify`] has an example.
     pub fn new() -> Self {
         Self::default()
     }
@@ -99,6 +99,16 @@ impl Syncify {
     ///
     /// A temporary loop costs nanoseconds, but what runs on it ends with the call: to share anything
     /// among many awaits, put them into one async function.
+    ///
+    /// ```
+    /// use footbridge::{Syncify, SyncifyError, asyncify, run};
+    ///
+    /// fn answer() -> Result<u32, SyncifyError> {
+    ///     Syncify::new().raise_sync_error(false).wrap(async || 42)()
+    /// }
+    /// assert_eq!(answer(), Ok(42)); // on a loop for this call
+    /// assert_eq!(run(async { asyncify(answer)().await }), Ok(42)); // on the loop of the caller
+    /// ```
     pub fn raise_sync_error(mut self, raise: bool) -> Self {
         self.raise_sync_error = raise;
         self
@@ -120,7 +130,7 @@ impl Syncify {
         self
     }
 
-    /// Makes a blocking function of `g`, as [`syncify`] does.
+    /// Makes a blocking function of `g`, as [`syncify`] does. [`Syncify`] has an example.
     pub fn wrap<F, Args>(&self, g: F) -> F::Blocking
     where
         F: AsyncFunction<Args>,
@@ -147,6 +157,17 @@ impl Syncify {
 
 /// An async function that can be called on another thread: implemented for functions and closures of
 /// up to eight arguments whose result can be awaited. `Args` is the tuple of the arguments.
+///
+/// For a wrapper of one's own around whatever function:
+///
+/// ```
+/// use footbridge::{AsyncFunction, Syncify};
+///
+/// fn lenient<F: AsyncFunction<Args>, Args>(g: F) -> F::Blocking {
+///     Syncify::new().raise_sync_error(false).wrap(g)
+/// }
+/// assert_eq!(lenient(async |n: u32| 2 * n)(21), Ok(42));
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be called on an event loop's thread",
     label = "not an async function that can be sent to its loop",
@@ -157,6 +178,17 @@ impl Syncify {
 pub trait AsyncFunction<Args>: sealed::AsyncFunction<Args> {
     /// The blocking function: `Box<dyn Fn(A, ..) -> Result<R, SyncifyError> + Send>`, of the same arguments and
     /// the result of awaiting. Neither `Clone` nor `Sync`: wrap once for each owner.
+    ///
+    /// ```
+    /// use footbridge::{Syncify, SyncifyError};
+    ///
+    /// struct Client {
+    ///     get: Box<dyn Fn(u32) -> Result<String, SyncifyError> + Send>,
+    /// }
+    /// let get = async |page: u32| format!("page {page}");
+    /// let client = Client { get: Syncify::new().raise_sync_error(false).wrap(get) };
+    /// assert_eq!((client.get)(7).unwrap(), "page 7");
+    /// ```
     type Blocking;
 
     #[doc(hidden)]
