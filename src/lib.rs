@@ -150,6 +150,10 @@ pub mod internals {
 #[doc = include_str!("../docs/model-checking.md")]
 pub mod model_checking {}
 
+#[cfg(doc)]
+#[doc = include_str!("../docs/coming-from.md")]
+pub mod coming_from {}
+
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
