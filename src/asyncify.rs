@@ -13,9 +13,11 @@ use std::panic::Location;
 /// Makes an async function of a blocking one: calling it and awaiting that runs `f` on a worker thread,
 /// so that the event loop keeps turning.
 ///
-/// `f` may be any function or closure of up to eight arguments that can cross threads. It is cloned
-/// for each call, so one `asyncify(f)` serves any number of them, at once too. The call runs nothing
-/// before it is first polled; then the job is submitted. A panic of `f` is passed on at the `await`.
+/// `f` may be any function or closure of up to eight arguments that can cross threads. It is cloned for
+/// each call, so one `asyncify(f)` serves any number of them, at once too. (A closure that can't be cloned,
+/// because it holds the receiver of a channel, say, takes that as an argument, or is for
+/// [`spawn_blocking`](crate::spawn_blocking).) The call runs nothing before it is first polled; then the job
+/// is submitted. A panic of `f` is passed on at the `await`.
 /// A reference among the arguments has to be `'static`, as `"World"` is: take a `PathBuf`, not a `&Path`.
 /// Dropping the call cancels it, as [`BlockingTask`] says. Works on any executor; on ours, `f` may
 /// call back with [`syncify`](crate::syncify).

@@ -216,11 +216,19 @@ impl fmt::Display for SyncifyError {
             }
             Self::OnLoopThread => {
                 "this thread runs or owns the event loop that would have to turn while it waits: await the async \
-                 function, or run the loop"
+                 function, or run the loop with EventLoop::run_until"
             }
-            Self::LoopClosed => "the event loop that was to run the async function has ended",
-            Self::Cancelled => "the call was cancelled: its caller has gone away, or its task was aborted",
-            Self::PoolExhausted => "as many jobs of the pool are waiting already as its max_parked allows",
+            Self::LoopClosed => {
+                "the event loop that was to run the async function has ended: await the job before `run` returns, \
+                 or name a loop that goes on with Syncify::on"
+            }
+            Self::Cancelled => {
+                "the call was cancelled, for its caller has gone away or its task was aborted: clean up and return"
+            }
+            Self::PoolExhausted => {
+                "as many jobs of the pool are waiting already as its max_parked allows: nest less deeply, or raise \
+                 PoolBuilder::max_parked"
+            }
         })
     }
 }

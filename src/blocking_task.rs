@@ -258,7 +258,9 @@ impl<R> BlockingTask<R> {
             return Poll::Pending;
         }
         let Some(job) = &self.job else {
-            panic!("a BlockingTask was polled after it had given its result");
+            panic!(
+                "a BlockingTask was polled after it had given its result; await it once, and keep that"
+            );
         };
         let result = job.poll(context, is_quick);
         if result.is_ready() {

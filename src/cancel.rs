@@ -184,7 +184,7 @@ pub struct Cancelled(pub(crate) ());
 
 impl fmt::Display for Cancelled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the caller of this job has gone away")
+        f.write_str("the caller of this job has gone away: return, nobody waits for it")
     }
 }
 

@@ -158,7 +158,7 @@ impl<F: Future> Future for Gather<F> {
         let outputs = this.children.iter_mut().map(|child| {
             match std::mem::replace(&mut child.state, State::Taken) {
                 State::Ready(output) => output,
-                _ => panic!("Gather was polled after it had given its results"),
+                _ => panic!("a Gather was polled after it had given its results; await it once, and keep them"),
             }
         });
         Poll::Ready(outputs.collect())

@@ -66,7 +66,7 @@ impl Handle {
     pub fn current() -> Self {
         Self::try_current().expect(
             "Handle::current: no event loop here; call it inside footbridge::run, or in a job that \
-             a loop has submitted",
+             a loop has submitted, or ask Handle::try_current",
         )
     }
 

@@ -245,7 +245,9 @@ where
             Stage::Done(_) => {}
             Stage::Gone => {
                 drop(state);
-                panic!("a BlockingTask was polled after it had given its result");
+                panic!(
+                    "a BlockingTask was polled after it had given its result; await it once, and keep that"
+                );
             }
             _ => {
                 let old = state.waiter.replace(Waiter { waker, is_quick });

@@ -140,7 +140,9 @@ impl JoinError {
     pub fn into_panic(self) -> Box<dyn Any + Send + 'static> {
         match self.0 {
             Why::Panic(payload) => payload.into_inner(),
-            _ => panic!("JoinError::into_panic: the task was cancelled, it didn't panic"),
+            _ => panic!(
+                "JoinError::into_panic: the task was cancelled, it didn't panic; ask is_panic first"
+            ),
         }
     }
 }
@@ -165,7 +167,9 @@ impl fmt::Display for JoinError {
                 None => f.write_str("the task panicked"),
             },
             Why::Aborted => f.write_str("the task was aborted"),
-            Why::LoopClosed => f.write_str("the task was dropped when its event loop ended"),
+            Why::LoopClosed => {
+                f.write_str("the task was dropped when its event loop ended; await it before that")
+            }
         }
     }
 }
@@ -256,7 +260,9 @@ impl<T> JoinCell<T> {
             }
             _ => {
                 drop(state);
-                panic!("a JoinHandle was polled after it had given its result")
+                panic!(
+                    "a JoinHandle was polled after it had given its result; await it once, and keep that"
+                )
             }
         }
     }

@@ -191,7 +191,8 @@ fn refuse_self_wait(held: &[Token], total: usize) -> ! {
         .collect();
     panic!(
         "deadlock: this call asks for a token of a limiter of {total} whose tokens are all held \
-         by calls that it is nested in, and that wait for it; they were asked for at {}",
+         by calls that it is nested in, and that wait for it; give nested calls a limiter of their own, or \
+         this one more tokens. Those held were asked for at {}",
         places.join(", ")
     );
 }
@@ -277,7 +278,9 @@ impl Future for Acquire {
                 drop(old);
                 Poll::Pending
             }
-            Line::Done => panic!("Acquire was polled after it had given its permit"),
+            Line::Done => panic!(
+                "an Acquire was polled after it had given its permit; ask Limiter::acquire for each"
+            ),
         }
     }
 }

@@ -239,7 +239,7 @@ pub struct Elapsed(());
 
 impl fmt::Display for Elapsed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the time given has passed before the future was ready")
+        f.write_str("time::timeout: the time given has passed before the future was ready")
     }
 }
 
