@@ -18,7 +18,8 @@ use std::panic::Location;
 /// because it holds the receiver of a channel, say, takes that as an argument, or is for
 /// [`spawn_blocking`](crate::spawn_blocking).) The call runs nothing before it is first polled; then the job
 /// is submitted. A panic of `f` is passed on at the `await`.
-/// A reference among the arguments has to be `'static`, as `"World"` is: take a `PathBuf`, not a `&Path`.
+/// A reference among the arguments has to be `'static`, as `"World"` is. For others, a closure that owns what
+/// is borrowed: `asyncify(|dir: PathBuf| walk(&dir))`.
 /// Dropping the call cancels it, as [`BlockingTask`] says. Works on any executor; on ours, `f` may
 /// call back with [`syncify`](crate::syncify).
 ///

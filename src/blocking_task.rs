@@ -23,8 +23,8 @@ use std::task::{Context, Poll};
 
 /// Runs `f` on a worker thread. Submits it at once; [`asyncify`](crate::asyncify) does so when awaited.
 ///
-/// The job goes to the pool of the current loop, or to the global one, and belongs to the current
-/// loop: there its `syncify` calls go.
+/// The job goes to the pool of the [current loop](Handle::current), or to the global one, and belongs to
+/// that loop: there its `syncify` calls go. A job may submit others in its turn, of the same loop.
 ///
 /// # Panics
 /// Where the result is awaited or joined: with `f`'s own panic, or if the pool can't run it.
@@ -102,6 +102,7 @@ impl Handle {
 }
 
 /// A call that runs on a worker thread. Await it, or [`join`](Self::join) it from a thread that runs no loop.
+/// It is `Send`, so a job may also return the calls that it has made.
 ///
 /// Dropping it cancels the call: a function that hasn't begun never runs, and what it captured is
 /// dropped there and then. One that runs can't be stopped; it finds out with

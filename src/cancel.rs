@@ -130,7 +130,8 @@ pub(crate) fn tokens_held_by_ancestors(limiter: usize) -> Vec<Token> {
 /// Inside a job: has the caller gone away? A job that takes long asks now and then, and stops.
 ///
 /// The caller is gone once the future of the call has been dropped. Outside a job nobody can have
-/// gone away, and the answer is `Ok`. Cheap: a thread-local and one atomic load.
+/// gone away, and the answer is `Ok`. Cheap: a thread-local and one atomic load. In a function that returns
+/// `io::Result`, `.map_err(io::Error::other)?` passes it on.
 ///
 /// # Errors
 /// [`Cancelled`], from when the caller is gone until the job ends.

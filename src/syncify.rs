@@ -27,8 +27,9 @@ use std::future::IntoFuture;
 /// that calls may be nested to any depth on a pool of any size.
 ///
 /// What travels is `g` and its arguments, so `Send` and `'static` is asked of what `g` captures and of those
-/// (a `String`, not a `&str` of your own); its future may then use whatever it likes on the loop's thread. To
-/// tell the loop something without waiting, there is [`Handle::call_soon`](crate::Handle::call_soon).
+/// (a `String`, not a `&str` of your own); its future may then use whatever it likes on the loop's thread. What is
+/// there and can't travel, it finds in a thread-local. To tell the loop something without waiting, there is
+/// [`Handle::call_soon`](crate::Handle::call_soon).
 ///
 /// # Errors
 /// The call says what kept it from giving a result: [`SyncifyError`]. For a program that may have no
@@ -52,6 +53,23 @@ use std::future::IntoFuture;
 ///
 /// let message = run(async { asyncify(do_sync_work)("World").await });
 /// assert_eq!(message, "Hello, World");
+/// ```
+///
+/// Jobs that report how far they are:
+///
+/// ```
+/// use footbridge::{asyncify, gather, run, syncify};
+/// use std::cell::Cell;
+///
+/// thread_local!(static DONE: Cell<u32> = const { Cell::new(0) }); // the loop's thread counts
+///
+/// fn job(_n: u32) {
+///     syncify(async || DONE.set(DONE.get() + 1))().unwrap();
+/// }
+/// run(async {
+///     gather((0..3).map(|n| asyncify(job)(n))).await;
+///     assert_eq!(DONE.get(), 3);
+/// });
 /// ```
 pub fn syncify<F, Args>(g: F) -> F::Blocking
 where
@@ -173,7 +191,8 @@ impl Syncify {
     label = "not an async function that can be sent to its loop",
     note = "`syncify` takes an async function or closure of up to 8 arguments that is `Clone + Send + 'static`, \
             and so are its arguments and its result `Send + 'static`; its future need not be `Send`",
-    note = "annotate the arguments of a closure: `syncify(async |n: u32| n + 1)`"
+    note = "annotate the arguments of a closure: `syncify(async |n: u32| n + 1)`",
+    note = "what lives on the loop's thread and isn't `Send`, an `Rc` say, is reached there: from a thread-local"
 )]
 pub trait AsyncFunction<Args>: sealed::AsyncFunction<Args> {
     /// The blocking function: `Box<dyn Fn(A, ..) -> Result<R, SyncifyError> + Send>`, of the same arguments and
