@@ -158,11 +158,21 @@ impl Handle {
     ///
     /// # Panics
     /// Where there is none. [`try_current`](Self::try_current) says `None` instead.
+    ///
+    /// ```
+    /// use footbridge::{Handle, run, spawn_blocking};
+    /// use std::thread;
+    ///
+    /// run(async {
+    ///     let where_it_runs = || Handle::current().block_on(|| async { thread::current().id() });
+    ///     assert_eq!(spawn_blocking(where_it_runs).await, Ok(thread::current().id()));
+    /// });
+    /// ```
     #[track_caller]
     pub fn current() -> Self {
         Self::try_current().expect(
             "Handle::current: no event loop here; call it inside footbridge::run, or in a job that \
-             a loop has submitted",
+             a loop has submitted, or ask Handle::try_current",
         )
     }
 
@@ -227,7 +237,8 @@ pub(crate) fn tokens_held_by_ancestors(limiter: usize) -> Vec<&'static Location<
 /// Inside a job: has the caller gone away? A job that takes long asks now and then, and stops.
 ///
 /// The caller is gone once the future of the call has been dropped. Outside a job nobody can have
-/// gone away, and the answer is `Ok`. Cheap: a thread-local and one atomic load.
+/// gone away, and the answer is `Ok`: nor on a thread that the job has started itself. Cheap: a thread-local and one
+/// atomic load. In a function that returns `io::Result`, `.map_err(io::Error::other)?` passes it on.
 ///
 /// # Errors
 /// [`Cancelled`], from when the caller is gone until the job ends.
@@ -259,12 +270,29 @@ pub fn check_cancelled() -> Result<(), Cancelled> {
 }
 
 /// The caller of this job has gone away: nobody waits for what it returns.
+///
+/// ```
+/// use footbridge::{Cancelled, check_cancelled, spawn_blocking};
+/// use std::sync::mpsc;
+///
+/// let (tell, told) = mpsc::sync_channel(0);
+/// let job = spawn_blocking(move || -> Result<(), Cancelled> {
+///     loop {
+///         let state = check_cancelled();
+///         tell.send(state).unwrap();
+///         state?;
+///     }
+/// });
+/// assert_eq!(told.recv(), Ok(Ok(()))); // it runs
+/// drop(job);
+/// assert!(told.iter().any(|state| state.is_err())); // and has been told
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cancelled(pub(crate) ());
 
 impl fmt::Display for Cancelled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the caller of this job has gone away")
+        f.write_str("the caller of this job has gone away: return, nobody waits for it")
     }
 }
 

@@ -158,6 +158,7 @@ impl Crew {
             taken: AtomicUsize::new(0),
             seen: AtomicUsize::new(0),
             current: Mutex::new(None),
+            busy: AtomicBool::new(false),
         })
     }
 

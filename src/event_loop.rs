@@ -51,6 +51,14 @@ impl EventLoop {
     /// # Panics
     /// If an event loop runs on this thread already. A panic of `future` is passed on; the loop is
     /// fit for the next call.
+    ///
+    /// ```
+    /// let mut event_loop = footbridge::EventLoop::new();
+    /// let other = event_loop.spawn(async { footbridge::yield_now().await });
+    /// assert_eq!(event_loop.run_until(async { 1 }), 1);
+    /// assert!(!other.is_finished());
+    /// event_loop.run_until(other).unwrap();
+    /// ```
     #[track_caller]
     pub fn run_until<F: Future>(&mut self, future: F) -> F::Output {
         // Dropped last: what is left ready when this returns is the host's to tick for.
@@ -176,7 +184,7 @@ impl EventLoop {
         self.queue.timers.borrow_mut().next_deadline()
     }
 
-    /// Spawns a task, which runs when the loop does. It need not be `Send`.
+    /// Spawns a task, which runs when the loop does. It need not be `Send`. [`EventLoop`] has an example.
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + 'static,
@@ -186,6 +194,13 @@ impl EventLoop {
     }
 
     /// The way to this loop from other threads.
+    ///
+    /// ```
+    /// let mut event_loop = footbridge::EventLoop::new();
+    /// let handle = event_loop.handle();
+    /// let thread = std::thread::spawn(move || handle.spawn(|| async { "from there" }));
+    /// assert_eq!(event_loop.run_until(thread.join().unwrap()).unwrap(), "from there");
+    /// ```
     pub fn handle(&self) -> Handle {
         Handle {
             inbox: self.queue.inbox.clone(),
@@ -193,6 +208,14 @@ impl EventLoop {
     }
 
     /// The way to this loop for code on its own thread.
+    ///
+    /// ```
+    /// let mut event_loop = footbridge::EventLoop::new();
+    /// let spawner = event_loop.spawner();
+    /// let on_click = move |button: u32| spawner.spawn(async move { button }); // a callback of the host's
+    /// let task = on_click(2);
+    /// assert_eq!(event_loop.run_until(task).unwrap(), 2);
+    /// ```
     pub fn spawner(&self) -> LocalSpawner {
         LocalSpawner {
             queue: self.queue.clone(),

@@ -117,12 +117,13 @@ impl JoinError {
         matches!(self.0, Why::LoopClosed)
     }
 
-    /// Whether the task panicked.
+    /// Whether the task panicked. [`JoinError`] has an example.
     pub fn is_panic(&self) -> bool {
         matches!(self.0, Why::Panic(_))
     }
 
     /// Whether the task was aborted, or dropped because its loop ended.
+    /// [`JoinHandle::abort`](crate::JoinHandle::abort) has an example.
     pub fn is_cancelled(&self) -> bool {
         !self.is_panic()
     }
@@ -131,11 +132,21 @@ impl JoinError {
     ///
     /// # Panics
     /// If the task didn't panic: ask [`is_panic`](Self::is_panic) first.
+    ///
+    /// ```
+    /// footbridge::run(async {
+    ///     let task = footbridge::spawn(async { std::panic::panic_any(42) });
+    ///     let thrown = task.await.unwrap_err().into_panic();
+    ///     assert_eq!(thrown.downcast_ref(), Some(&42));
+    /// });
+    /// ```
     #[track_caller]
     pub fn into_panic(self) -> Box<dyn Any + Send + 'static> {
         match self.0 {
             Why::Panic(payload) => payload.into_inner(),
-            _ => panic!("JoinError::into_panic: the task was cancelled, it didn't panic"),
+            _ => panic!(
+                "JoinError::into_panic: the task was cancelled, it didn't panic; ask is_panic first"
+            ),
         }
     }
 }
@@ -160,7 +171,9 @@ impl fmt::Display for JoinError {
                 None => f.write_str("the task panicked"),
             },
             Why::Aborted => f.write_str("the task was aborted"),
-            Why::LoopClosed => f.write_str("the task was dropped when its event loop ended"),
+            Why::LoopClosed => {
+                f.write_str("the task was dropped when its event loop ended; await it before that")
+            }
         }
     }
 }
@@ -241,7 +254,9 @@ impl<T> JoinCell<T> {
         let state = std::mem::replace(&mut *self.state.lock(), State::Taken);
         match state {
             State::Complete(result) => Poll::Ready(result),
-            _ => panic!("a JoinHandle was polled after it had given its result"),
+            _ => panic!(
+                "a JoinHandle was polled after it had given its result; await it once, and keep that"
+            ),
         }
     }
 

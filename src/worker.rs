@@ -156,10 +156,12 @@ impl Worker {
             .store(taken.wrapping_add(1), Ordering::Relaxed);
         self.stop_looking();
         self.show(job.submitted_at());
+        self.desk.busy.store(true, Ordering::Relaxed);
         // The last of a job may take something of a user's with it, whose drop may panic.
         if let Err(payload) = contain(|| job.run(self)) {
             discard(payload);
         }
+        self.desk.busy.store(false, Ordering::Relaxed);
     }
 
     /// Says on the desk what runs here. The clock is read once for all the jobs that come from the own queue
@@ -253,8 +255,6 @@ impl Worker {
                 return ControlFlow::Break(());
             }
             drop(book);
-            self.current = None;
-            *self.desk.current.lock() = None;
             woken = crew.idle(&self.desk, deadline);
             book = crew.book.lock();
             if book.is_watcher(&self.desk) {
@@ -315,6 +315,7 @@ impl Runner for Worker {
     fn offer(&mut self) {
         // Before the result is seen: who answers it with another job shall find this thread
         // looking, and not start a second one. With jobs left, somebody is looking already.
+        self.desk.busy.store(false, Ordering::Relaxed);
         if self.local.is_empty() && self.crew.injector.is_empty() {
             self.crew.awake.fetch_add(LOOKER, Ordering::SeqCst);
             self.looking.set(true);
@@ -322,6 +323,7 @@ impl Runner for Worker {
     }
 
     fn withdraw(&mut self) {
+        self.desk.busy.store(true, Ordering::Relaxed);
         self.stop_looking();
     }
 }
