@@ -11,7 +11,7 @@ use footbridge::{
 };
 use std::any::Any;
 use std::cell::Cell;
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::panic::{self, AssertUnwindSafe, resume_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -42,8 +42,8 @@ impl Random {
 }
 
 /// How many kinds of acts there are; the first `LEAVES` of them call no others.
-const KINDS: u64 = 14;
-const LEAVES: u64 = 7;
+const KINDS: u64 = 16;
+const LEAVES: u64 = 8;
 
 /// What the storm has in the air.
 #[derive(Default)]
@@ -96,7 +96,7 @@ impl Drop for UnderWay {
     }
 }
 
-/// Thrown on purpose.
+/// Thrown on purpose: the hooks say nothing of it.
 struct Thrown;
 
 /// Whether a panic is one of those that the storm brings with it.
@@ -114,11 +114,21 @@ struct Weather {
     // For calls that call nothing in their turn: two chains that hold a token each and ask for another
     // would wait for each other, and no limiter can know.
     limiter: Limiter,
+    tokens: usize,
     home: Handle,
     home_thread: thread::ThreadId,
 }
 
 type Sky = Arc<Weather>;
+
+/// Lets the limiter give out tokens again.
+struct Reopen(Sky);
+
+impl Drop for Reopen {
+    fn drop(&mut self) {
+        self.0.limiter.set_total_tokens(self.0.tokens);
+    }
+}
 
 fn act(sky: Sky, random: Random, depth: u64) -> Pin<Box<dyn Future<Output = ()>>> {
     Box::pin(async move {
@@ -154,13 +164,11 @@ fn act(sky: Sky, random: Random, depth: u64) -> Pin<Box<dyn Future<Output = ()>>
                 }
             }
             4 => {
-                let (max, ledger) = (sky.max_threads, sky.ledger.clone());
+                let most = sky.max_threads.min(sky.tokens);
+                let ledger = sky.ledger.clone();
                 let job = call.limiter(&sky.limiter).wrap(move |_: Capture| {
                     let running = ledger.running.fetch_add(1, Relaxed);
-                    ledger.check(
-                        running < max.min(2),
-                        "more jobs ran than the limiter has tokens",
-                    );
+                    ledger.check(running < most, "more jobs ran than the limiter has tokens");
                     dawdle(50);
                     ledger.running.fetch_sub(1, Relaxed);
                 });
@@ -184,13 +192,19 @@ fn act(sky: Sky, random: Random, depth: u64) -> Pin<Box<dyn Future<Output = ()>>
                 });
                 job.await
             }
-            7 | 8 => {
+            7 => {
+                // Nobody is let in, and then whoever waits.
+                sky.limiter.set_total_tokens(0);
+                let _reopen = Reopen(sky.clone());
+                yield_now().await;
+            }
+            8 | 9 => {
                 // Down to a worker, and back up.
                 let (there, random) = (sky.clone(), random.split());
                 let job = call.wrap(move |_: Capture| go_home(&there, random.split(), depth - 1));
                 job(capture).await;
             }
-            9 => {
+            10 => {
                 let task = spawn(act(sky.clone(), random.split(), depth - 1));
                 if random.below(2) == 0 {
                     task.abort();
@@ -199,12 +213,12 @@ fn act(sky: Sky, random: Random, depth: u64) -> Pin<Box<dyn Future<Output = ()>>
                     let _ = task.await;
                 }
             }
-            10 => {
+            11 => {
                 let children =
                     (0..random.below(5)).map(|_| act(sky.clone(), random.split(), depth - 1));
                 gather(children).await;
             }
-            11 => {
+            12 => {
                 // A loop of its own, inside a job.
                 let (there, random) = (sky.clone(), random.split());
                 let job = call.wrap(move |_: Capture| {
@@ -215,7 +229,7 @@ fn act(sky: Sky, random: Random, depth: u64) -> Pin<Box<dyn Future<Output = ()>>
                 });
                 job(capture).await;
             }
-            12 => {
+            13 => {
                 // A job that waits for another job, and for a task.
                 let (there, random) = (sky.clone(), random.split());
                 let job = call.wrap(move |_: Capture| {
@@ -229,6 +243,22 @@ fn act(sky: Sky, random: Random, depth: u64) -> Pin<Box<dyn Future<Output = ()>>
                     let _ = task.join();
                 });
                 job(capture).await;
+            }
+            14 => {
+                // What only a cancel ends.
+                if n < 500 {
+                    let task = spawn(pending::<()>());
+                    for _ in 0..random.below(2) {
+                        yield_now().await;
+                    }
+                    task.abort();
+                    let _ = task.await;
+                } else {
+                    let job = call.wrap(|_: Capture| {
+                        let _ = syncify(pending::<()>)();
+                    });
+                    let _ = timeout(Duration::from_micros(n), job(capture)).await;
+                }
             }
             _ => {
                 let job = call.wrap(move |_: Capture| {
@@ -311,11 +341,13 @@ pub fn round(ledger: &Arc<Ledger>, random: &Random, watch: impl FnOnce(&Pool)) {
     let pool = builder.build();
     watch(&pool);
     let mut event_loop = EventLoop::builder().pool(&pool).build();
+    let tokens = 1 + random.below(2) as usize;
     let sky = Arc::new(Weather {
         ledger: ledger.clone(),
         pool: pool.clone(),
         max_threads,
-        limiter: Limiter::new(2),
+        limiter: Limiter::new(tokens),
+        tokens,
         home: event_loop.handle(),
         home_thread: thread::current().id(),
     });
@@ -340,6 +372,7 @@ pub fn round(ledger: &Arc<Ledger>, random: &Random, watch: impl FnOnce(&Pool)) {
     // A job of a pool that was shut down makes whoever awaits it panic; here that is nobody.
     let ended = panic::catch_unwind(AssertUnwindSafe(|| event_loop.run_until(main)));
     ledger.check(ended.is_ok(), "gather over join handles panicked");
+    let limiter = sky.limiter.clone();
     drop((event_loop, sky));
     shut.map(|thread| thread.join());
     if let Err(still) = pool.shutdown(PATIENCE) {
@@ -354,6 +387,7 @@ pub fn round(ledger: &Arc<Ledger>, random: &Random, watch: impl FnOnce(&Pool)) {
         stats.parked_in_syncify == 0,
         "somebody is parked in a pool without threads",
     );
+    ledger.check(limiter.borrowed_tokens() == 0, "a token was lost");
     let (made, gone) = (
         ledger.captures_made.load(Relaxed),
         ledger.captures_gone.load(Relaxed),
