@@ -6,8 +6,8 @@
 use crate::world::{ACTORS, DEPTH, PATIENCE, TOO_MUCH_STACK, dawdle, thread};
 use footbridge::time::{sleep, timeout};
 use footbridge::{
-    Asyncify, EventLoop, Handle, Limiter, Pool, Syncify, SyncifyError, check_cancelled, gather,
-    spawn, syncify, yield_now,
+    Asyncify, EventLoop, Handle, Limiter, Permit, Pool, Syncify, SyncifyError, check_cancelled,
+    gather, spawn, syncify, yield_now,
 };
 use std::any::Any;
 use std::cell::Cell;
@@ -245,20 +245,40 @@ fn act(sky: Sky, random: Random, depth: u64) -> Pin<Box<dyn Future<Output = ()>>
                 job(capture).await;
             }
             14 => {
-                // What only a cancel ends.
-                if n < 500 {
-                    let task = spawn(pending::<()>());
-                    for _ in 0..random.below(2) {
-                        yield_now().await;
+                // What only a cancel ends: a task that waits for ever, and a job that waits for one.
+                let gate = Limiter::new(1);
+                let permit = gate.acquire().await;
+                match random.below(3) {
+                    0 => {
+                        let task = spawn(async move {
+                            let _kept = (permit, capture);
+                            pending::<()>().await;
+                        });
+                        for _ in 0..random.below(3) {
+                            yield_now().await;
+                        }
+                        task.abort();
                     }
-                    task.abort();
-                    let _ = task.await;
-                } else {
-                    let job = call.wrap(|_: Capture| {
-                        let _ = syncify(pending::<()>)();
-                    });
-                    let _ = timeout(Duration::from_micros(n), job(capture)).await;
+                    1 => {
+                        let home = sky.home.clone();
+                        let job = call.wrap(move |_: Capture, permit: Permit| {
+                            let task = home.spawn(pending::<()>);
+                            task.abort();
+                            let _ = task.join();
+                            drop(permit);
+                        });
+                        job(capture, permit).await;
+                    }
+                    _ => {
+                        let job = call.wrap(|_: Capture, permit: Permit| {
+                            let _ = syncify(pending::<()>)();
+                            drop(permit);
+                        });
+                        let _ = timeout(Duration::from_micros(n), job(capture, permit)).await;
+                    }
                 }
+                // It has ended, wherever it was, when the permit is back.
+                drop(gate.acquire().await);
             }
             _ => {
                 let job = call.wrap(move |_: Capture| {
