@@ -1,0 +1,58 @@
+//! The rows: each is one kind of work, and those who do it.
+//!
+//! A row's peers are made in a process of their own, for each placement a fresh one; there they run in turn. To add a
+//! row: write its lap in the file of its theme, list it in that file's `rows`, and its bars in `bars`.
+
+use crate::lap::Peer;
+
+mod bridges;
+mod memory;
+mod pool;
+mod tasks;
+mod temporary;
+mod timers;
+
+pub struct Row {
+    /// What it is chosen by. `W1` chooses `W1/growth` as well.
+    pub id: &'static str,
+    pub work: &'static str,
+    pub unit: &'static str,
+    pub peers: fn() -> Vec<Peer>,
+    /// Rounds that count, if nothing else is said.
+    pub rounds: usize,
+    /// Whether first rounds are thrown away.
+    pub warm_up: bool,
+    /// The environment of its process.
+    pub env: &'static [(&'static str, &'static str)],
+}
+
+impl Row {
+    const fn new(
+        id: &'static str,
+        work: &'static str,
+        unit: &'static str,
+        peers: fn() -> Vec<Peer>,
+    ) -> Self {
+        Self {
+            id,
+            work,
+            unit,
+            peers,
+            rounds: 21,
+            warm_up: true,
+            env: &[],
+        }
+    }
+}
+
+pub fn all() -> Vec<Row> {
+    let themes = [
+        tasks::rows(),
+        bridges::rows(),
+        pool::rows(),
+        temporary::rows(),
+        timers::rows(),
+        memory::rows(),
+    ];
+    themes.into_iter().flatten().collect()
+}
