@@ -48,6 +48,13 @@ const fn cpu(
     }
 }
 
+const fn spread(row: &'static str, factor: f64) -> Bar {
+    Bar {
+        of: Of::Spread,
+        ..bar(row, Free, factor, &[])
+    }
+}
+
 const LOOPS: &[&str] = &["tokio", "async-executor", "futures"];
 const BRIDGES: &[&str] = &["tokio", "blocking"];
 const CALLS: &[&str] = &["tokio", "blocking", "rayon"];
@@ -59,6 +66,8 @@ pub const BARS: &[Bar] = &[
     bar("W1s", Free, 0.5, LOOPS),
     bar("W2", Free, 0.7, &["tokio"]),
     bar("W3", Free, 0.8, &["tokio"]),
+    bar("W4t", Free, 1.0, LOOPS),
+    spread("W1/growth", 2.0),
     bar("W5", Same, 0.4, BRIDGES),
     bar("W5", Same, 0.8, &["rayon"]),
     cpu("W5", Same, 1.0, CALLS),
@@ -71,16 +80,28 @@ pub const BARS: &[Bar] = &[
     bar("W6", Free, 0.05, BRIDGES),
     bar("W6", Free, 0.9, COMPUTING),
     bar("W6c", Free, 0.8, POOLS),
+    bar("W6b", Free, 1.2, &["ideal"]),
     bar("W6n", Free, 0.7, POOLS),
     bar("W6n/auto", Free, 0.7, POOLS),
+    spread("W6/growth", 2.0),
     bar("W7", Same, 0.7, &["tokio"]),
     bar("W7", Split, 0.1, &["tokio"]),
     bar("W7", Free, 0.7, &["tokio"]),
     bar("W8", Free, 0.6, &["futures"]),
     bar("W8s", Free, 0.4, &["futures"]),
     bar("W9", Free, 0.9, &["tokio"]),
+    bar("W9l", Free, 1.0, &["async-io"]),
+    spread("W9/growth", 2.0),
     bar("W10", Free, 1.0, &["async-executor"]),
     bar("W10/64", Free, 1.0, &["async-executor"]),
+    bar("W11", Free, 1.03, &["ideal"]),
+    // Neither wake-ups nor CPU time: the ideal is 0.
+    bar("W12", Free, 1.0, &["ideal"]),
+    cpu("W12", Free, 1.0, &["ideal"]),
+    bar("PY/asyncify", Free, 1.0 / 30.0, &["asyncer"]),
+    bar("PY/syncify", Free, 1.0 / 30.0, &["asyncer"]),
+    bar("PY/loop", Free, 1.0 / 1000.0, &["asyncer"]),
+    bar("PY/gather", Free, 1.0 / 300.0, &["asyncer"]),
 ];
 
 /// The placements that a row's bars name; of a row without bars, `free`.

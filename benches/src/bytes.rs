@@ -3,13 +3,12 @@
 //! Until then it costs a load of a flag that nobody writes to, so that the other rows don't pay for the one that counts.
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering};
 
 #[derive(Debug)]
 pub struct Counting;
 
 static COUNTS: AtomicBool = AtomicBool::new(false);
-static REQUESTED: AtomicUsize = AtomicUsize::new(0);
 static LIVE: AtomicIsize = AtomicIsize::new(0);
 
 /// From now on.
@@ -17,19 +16,13 @@ pub fn count() {
     COUNTS.store(true, Ordering::Relaxed);
 }
 
-/// Asked for since then, whether or not it was given back. A block that grows counts by how much.
-pub fn requested() -> usize {
-    REQUESTED.load(Ordering::Relaxed)
-}
-
-/// Asked for and not given back. Below zero if blocks from before are given back.
+/// Asked for since then and not given back. Below zero if blocks from before are given back.
 pub fn live() -> isize {
     LIVE.load(Ordering::Relaxed)
 }
 
 fn changed(more: usize, less: usize) {
     if COUNTS.load(Ordering::Relaxed) {
-        REQUESTED.fetch_add(more.saturating_sub(less), Ordering::Relaxed);
         LIVE.fetch_add(more as isize - less as isize, Ordering::Relaxed);
     }
 }

@@ -33,7 +33,9 @@ pub fn rounds(row: &Row, placement: Placement, wanted: usize, budget: Duration) 
         }
     }
     let (mut quiet, mut noisy) = (Vec::new(), Vec::new());
-    while quiet.len() < wanted && quiet.len() + noisy.len() < 2 * wanted {
+    // Where a first round isn't thrown away, the figures don't depend on who else is busy.
+    let most = if row.warm_up { 2 * wanted } else { wanted };
+    while quiet.len() < wanted && quiet.len() + noisy.len() < most {
         let done = quiet.len() + noisy.len();
         if done >= 2.min(wanted) && begin.elapsed() > budget {
             break;

@@ -68,11 +68,11 @@ impl Verdict {
 
     /// What is asked for: `<= 0.6 x the best of tokio, futures`.
     pub fn asked(&self) -> String {
-        let factor = self.bar.factor;
+        let factor = digits(self.bar.factor);
         let what = match self.bar.of {
             Of::Value => "",
             Of::Cpu => "CPU ",
-            Of::Spread => return format!("largest <= {factor} x smallest"),
+            Of::Spread => return format!("the largest <= {factor} x the smallest"),
         };
         let best = if self.bar.peers.len() > 1 {
             "the best of "
@@ -101,16 +101,15 @@ impl Outcome {
         }
     }
 
-    pub fn ours(&self) -> &Figures {
-        self.peers
-            .iter()
-            .find(|peer| peer.name == OURS)
-            .unwrap_or(&self.peers[0])
+    /// `None` where all are ours, of different sizes.
+    pub fn ours(&self) -> Option<&Figures> {
+        self.peers.iter().find(|peer| peer.name == OURS)
     }
 
     /// Ours over theirs, by the row's value.
-    pub fn ratio(&self, peer: &Figures) -> f64 {
-        over(self.ours().median, peer.median)
+    pub fn ratio(&self, peer: &Figures) -> Option<f64> {
+        let ours = self.ours().filter(|ours| ours.name != peer.name)?;
+        (peer.median > 0.0).then(|| over(ours.median, peer.median))
     }
 
     pub fn verdicts(&self) -> Vec<Verdict> {
@@ -137,7 +136,8 @@ impl Outcome {
             .peers
             .iter()
             .filter(|peer| bar.peers.contains(&peer.name.as_str()));
-        over(value(self.ours()), smallest(&mut others.map(value)))
+        let best = smallest(&mut others.map(value));
+        self.ours().map_or(f64::NAN, |ours| over(value(ours), best))
     }
 
     /// As it is printed.
@@ -159,11 +159,8 @@ impl Outcome {
         );
         for peer in &self.peers {
             let numbers = [peer.median, peer.minimum, peer.p90, peer.cpu].map(number);
-            let ratio = if peer.name == self.ours().name {
-                String::new()
-            } else {
-                format!("{:.3}", self.ratio(peer))
-            };
+            let ratio = self.ratio(peer);
+            let ratio = ratio.map_or(String::new(), |ratio| format!("{ratio:.3}"));
             let [median, minimum, p90, cpu] = numbers;
             let line = format!(
                 "  {:<16} {median:>10} {minimum:>10} {p90:>10} {cpu:>10}  {ratio}",
@@ -184,14 +181,21 @@ impl Outcome {
     }
 }
 
+/// A factor, without digits that say nothing.
+fn digits(factor: f64) -> String {
+    let digits = format!("{factor:.4}");
+    digits.trim_end_matches('0').trim_end_matches('.').into()
+}
+
 /// Nothing at all is as good as it gets, whatever it is compared with.
 fn over(ours: f64, theirs: f64) -> f64 {
     if ours == 0.0 { 0.0 } else { ours / theirs }
 }
 
-/// Three digits or more, and no false precision.
+/// Three digits or more, and no false precision; a dash for what wasn't measured.
 pub fn number(value: f64) -> String {
     match value {
+        v if v.is_nan() => "-".into(),
         v if v >= 100.0 => format!("{v:.0}"),
         v if v >= 10.0 => format!("{v:.1}"),
         v => format!("{v:.2}"),

@@ -96,6 +96,10 @@ fn main() -> ExitCode {
 fn parent(options: &Options) -> Result<(), String> {
     let mut outcomes = Vec::new();
     for row in options.rows()? {
+        if let Some(lack) = (row.lacks)() {
+            println!("{:<8} left out: {lack}\n", row.id);
+            continue;
+        }
         let placements = match options.pin {
             Some(placement) => vec![placement],
             None => bars::placements(row.id),
@@ -105,7 +109,10 @@ fn parent(options: &Options) -> Result<(), String> {
                 println!("{:<8} left out: {placement} needs two cores\n", row.id);
                 continue;
             }
-            let rounds = run_child(&row, placement, options.rounds.unwrap_or(row.rounds))?;
+            // Where nothing is thrown away, more rounds would say nothing new.
+            let most = if row.warm_up { usize::MAX } else { row.rounds };
+            let wanted = options.rounds.unwrap_or(row.rounds).min(most);
+            let rounds = run_child(&row, placement, wanted)?;
             let outcome = Outcome::new(&row, placement, &rounds);
             println!("{}", outcome.text());
             outcomes.push(outcome);

@@ -1,35 +1,78 @@
 //! Timers: many at once, and how late a single one is.
 
-use super::Row;
+use super::{Row, growth};
 use crate::lap::{Clock, Lap, Peer};
 use crate::peers::loops::{self, Loop};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const MANY: usize = 100_000;
 
 pub fn rows() -> Vec<Row> {
-    vec![Row::new(
-        "W9",
-        "100k timers made, registered, dropped",
-        "ns/timer",
-        || {
+    vec![
+        Row::new(
+            "W9",
+            "100k timers made, registered, dropped",
+            "ns/timer",
+            || {
+                vec![
+                    Peer::new("footbridge", ours(MANY)),
+                    Peer::new("tokio", many::<loops::Tokio, _>(MANY, tokio::time::sleep)),
+                    Peer::new(
+                        "async-io",
+                        many::<loops::AsyncIo, _>(MANY, async_io::Timer::after),
+                    ),
+                ]
+            },
+        ),
+        Row::new("W9l", "how late a sleep of 1.3 ms is", "ns", || {
             vec![
-                Peer::new("footbridge", ours(MANY)),
-                Peer::new("tokio", many::<loops::Tokio, _>(MANY, tokio::time::sleep)),
+                Peer::new(
+                    "footbridge",
+                    late::<loops::Footbridge, _>(footbridge::time::sleep),
+                ),
+                Peer::new("tokio", late::<loops::Tokio, _>(tokio::time::sleep)),
                 Peer::new(
                     "async-io",
-                    many::<loops::AsyncIo, _>(MANY, async_io::Timer::after),
+                    late::<loops::AsyncIo, _>(async_io::Timer::after),
                 ),
             ]
-        },
-    )]
+        }),
+        Row::new(
+            "W9/growth",
+            "timers made, registered, dropped, as many as each line says",
+            "ns/timer",
+            || growth(|timers| Box::new(ours(timers))),
+        ),
+    ]
 }
 
-pub fn ours(timers: usize) -> impl FnMut() -> Lap {
+fn ours(timers: usize) -> impl FnMut() -> Lap {
     many::<loops::Footbridge, _>(timers, footbridge::time::sleep)
+}
+
+/// One after another, each on an idle loop.
+fn late<L: Loop, T: Future + 'static>(sleep: fn(Duration) -> T) -> impl FnMut() -> Lap {
+    const TIMES: usize = 20;
+    const ASKED: Duration = Duration::from_micros(1300);
+    let mut event_loop = L::new();
+    move || {
+        event_loop.block_on(async {
+            let clock = Clock::start();
+            let mut late = Duration::ZERO;
+            for _ in 0..TIMES {
+                let begin = Instant::now();
+                sleep(ASKED).await;
+                late += begin.elapsed() - ASKED;
+            }
+            Lap {
+                value: late.as_nanos() as f64 / TIMES as f64,
+                ..clock.stop(TIMES)
+            }
+        })
+    }
 }
 
 /// Deadlines in no order, from one second to an hour: none comes while it runs.
