@@ -130,7 +130,7 @@ impl Queue {
     }
 
     /// Whether nothing is left in it and nobody else can reach it, apart from `tickets` that nobody holds a
-    /// waker of; so that it may be used again as if it were new. Makes itself small again then.
+    /// waker of; so that it may be used again as if it were new. Gives back large buffers then.
     pub(crate) fn is_as_new(self: &Rc<Self>, tickets: usize) -> bool {
         // A reference is made from another one only, so a count that is down stays down. Read too early, it
         // is too high. And who has dropped his has posted before: the inbox's lock shows us that.
@@ -143,9 +143,15 @@ impl Queue {
         if !alone || !unused || self.inbox.has_posts() {
             return false;
         }
-        ready.shrink_to(SMALL);
-        self.drained.borrow_mut().shrink_to(SMALL);
-        timers.shrink_to(SMALL);
+        // Given back whole: a large buffer that is cut down is dearer to grow again than a new one.
+        if ready.capacity() > SMALL {
+            *ready = VecDeque::new();
+        }
+        let mut drained = self.drained.borrow_mut();
+        if drained.capacity() > SMALL {
+            *drained = Vec::new();
+        }
+        timers.forget_if_more_than(SMALL);
         true
     }
 
