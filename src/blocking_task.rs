@@ -5,7 +5,7 @@
 //!   spawn_blocking(f) ----------------------------------------------------> Submitted
 //! ```
 
-use crate::call::{Call, Token, current_call, enter_call};
+use crate::call::{Call, Token, bounded_call, enter_call};
 use crate::crew::Crew;
 use crate::detached::Detached;
 use crate::handle::{Handle, refuse_loop_thread};
@@ -179,7 +179,7 @@ impl<R: Send + 'static> BlockingTask<R> {
         F: FnOnce() -> R + Send + 'static,
     {
         let mut job = Job::new(f, Location::caller());
-        job.set_origin(home, current_call());
+        job.set_origin(home, bounded_call());
         let job = Arc::new(job);
         crew_for(pool, job.scope().home()).submit(job.clone());
         Self {
@@ -267,7 +267,7 @@ impl<R> BlockingTask<R> {
     /// Submits the job, once there is a token for it. Ready: it is submitted.
     fn advance(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if let Stage::Asked(_) = self.stage {
-            self.submit(Handle::try_current(), current_call());
+            self.submit(Handle::try_current(), bounded_call());
         }
         if let (Stage::InLine(line), Some(job)) = (&mut self.stage, &mut self.job) {
             let Poll::Ready(permit) = Pin::new(&mut line.acquire).poll(context) else {

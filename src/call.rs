@@ -16,6 +16,8 @@ use std::panic::Location;
 pub struct Scope {
     home: Option<Handle>,
     submitted_at: &'static Location<'static>,
+    // It holds a token, or some call does that it is nested in. Set before it is submitted.
+    bounded: bool,
     // Written under the lock; those who only ask don't take it.
     gone: AtomicBool,
     // There are ties, or were. Spares most jobs a lock.
@@ -60,22 +62,26 @@ impl Scope {
         Self {
             home: None,
             submitted_at,
+            bounded: false,
             gone: AtomicBool::new(false),
             tied: AtomicBool::new(false),
             ties: Mutex::new(None),
         }
     }
 
-    /// Says which loop this call belongs to, and which call it is made on behalf of. Before it is submitted.
+    /// Says which loop this call belongs to, and which call it is made on behalf of, of those that
+    /// `bounded_call` gives. Before it is submitted.
     pub(crate) fn set_origin(&mut self, home: Option<Handle>, parent: Option<Arc<dyn Call>>) {
         self.home = home;
         if parent.is_some() {
+            self.bounded = true;
             self.tie(|ties| ties.parent = parent);
         }
     }
 
     /// Gives it a token to hold until it ends. Before it is submitted.
     pub(crate) fn set_token(&mut self, token: Token) {
+        self.bounded = true;
         self.tie(|ties| ties.token = Some(token));
     }
 
@@ -204,6 +210,16 @@ pub(crate) fn current_call() -> Option<Arc<dyn Call>> {
     CALL.try_with(|call| call.borrow().clone()).ok().flatten()
 }
 
+/// The same, if it or a call that it is nested in holds a token: nobody asks for ancestors but for their tokens.
+pub(crate) fn bounded_call() -> Option<Arc<dyn Call>> {
+    CALL.try_with(|call| {
+        let call = call.borrow();
+        call.as_ref().filter(|call| call.scope().bounded).cloned()
+    })
+    .ok()
+    .flatten()
+}
+
 /// Makes `call` the current one until the guard is dropped.
 pub(crate) fn enter_call(call: Option<Arc<dyn Call>>) -> impl Drop {
     struct Restore(Option<Arc<dyn Call>>);
@@ -221,7 +237,7 @@ pub(crate) fn enter_call(call: Option<Arc<dyn Call>>) -> impl Drop {
 /// Where the tokens of `limiter` were asked for that the current call and those it is nested in hold.
 pub(crate) fn tokens_held_by_ancestors(limiter: usize) -> Vec<&'static Location<'static>> {
     let mut asked_at = Vec::new();
-    let mut call = current_call();
+    let mut call = bounded_call();
     while let Some(this) = call {
         let scope = this.scope();
         let ties = scope.ties.lock();

@@ -66,6 +66,17 @@ pub(crate) struct Crew {
     thread_main: ThreadMain,
 }
 
+/// Tries again while the queue says so.
+fn insist<T>(mut steal: impl FnMut() -> Steal<T>) -> Option<T> {
+    loop {
+        match steal() {
+            Steal::Success(item) => return Some(item),
+            Steal::Empty => return None,
+            Steal::Retry => {}
+        }
+    }
+}
+
 type ThreadMain = fn(Arc<Crew>, Arc<Desk>, Local<Queued>, Role);
 
 impl Crew {
@@ -222,48 +233,30 @@ impl Crew {
 
     /// A job from the shared queue, with a batch for `local`.
     pub(crate) fn take_batch(&self, local: &Local<Queued>) -> Option<Queued> {
-        loop {
-            match self.injector.steal_batch_with_limit_and_pop(local, BATCH) {
-                Steal::Success(job) => return Some(job),
-                Steal::Empty => return None,
-                Steal::Retry => {}
-            }
-        }
+        insist(|| self.injector.steal_batch_with_limit_and_pop(local, BATCH))
     }
 
-    /// A job from any queue there is.
-    pub(crate) fn steal(&self, book: &Book) -> Option<Queued> {
-        loop {
-            match self.injector.steal() {
-                Steal::Success(job) => return Some(job),
-                Steal::Empty => return self.steal_from_workers(book, 0),
-                Steal::Retry => {}
-            }
-        }
-    }
-
-    /// A job from some worker's own queue, beginning with the `first` of them, counted round.
-    pub(crate) fn steal_from_workers(&self, book: &Book, first: usize) -> Option<Queued> {
+    /// A job from some worker's own queue, beginning with the `first` of them, counted round, with a batch for `local`.
+    pub(crate) fn take_batch_of_others(
+        &self,
+        book: &Book,
+        first: usize,
+        local: &Local<Queued>,
+    ) -> Option<Queued> {
         let desks = &book.desks;
         let first = first % desks.len().max(1);
-        loop {
-            let mut retry = false;
-            for desk in desks[first..].iter().chain(&desks[..first]) {
-                match desk.stealer.steal() {
-                    Steal::Success(job) => return Some(job),
-                    Steal::Empty => {}
-                    Steal::Retry => retry = true,
-                }
-            }
-            if !retry {
-                return None;
-            }
-        }
+        let mut others = desks[first..].iter().chain(&desks[..first]);
+        others.find_map(|desk| insist(|| desk.stealer.steal_batch_with_limit_and_pop(local, BATCH)))
     }
 
     /// Takes every queued job, to be answered once the book's lock is free.
     fn take_all(&self, book: &Book) -> Vec<Queued> {
-        std::iter::from_fn(|| self.steal(book)).collect()
+        let injector = std::iter::from_fn(|| insist(|| self.injector.steal()));
+        let own = book
+            .desks
+            .iter()
+            .flat_map(|desk| std::iter::from_fn(|| insist(|| desk.stealer.steal())));
+        injector.chain(own).collect()
     }
 
     /// Answers every queued job of a pool that is shut down.

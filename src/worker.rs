@@ -126,7 +126,7 @@ impl Worker {
         }
         let taken = self.desk.taken.load(Ordering::Relaxed);
         if taken % FAIRNESS == FAIRNESS - 1 {
-            let others = crew.steal_from_workers(&crew.book.lock(), taken);
+            let others = crew.take_batch_of_others(&crew.book.lock(), taken, &self.local);
             if others.is_some() {
                 self.own_in_a_row = 0;
                 return others;
@@ -229,7 +229,8 @@ impl Worker {
         }
         // Pairs with the stores of `true`: whose mark is wiped off here, his jobs are seen below.
         crew.unseen.swap(false, Ordering::Acquire);
-        let Some(job) = crew.steal(&book) else {
+        let job = crew.take_batch(&self.local);
+        let Some(job) = job.or_else(|| crew.take_batch_of_others(&book, 0, &self.local)) else {
             book.stop_growing();
             return self.sleep(&crew, book);
         };
