@@ -109,6 +109,7 @@ impl EventLoop {
                             return output;
                         }
                     }
+                    Some(Ready::Woken(key)) => self.poll(key),
                     Some(ready) => self.run(ready),
                     None => break,
                 }
@@ -249,8 +250,8 @@ impl EventLoop {
         let ticket = self.tasks.new_ticket(&self.queue.inbox);
         ticket.begin_poll(&self.queue);
         let waker = waker_ref(&ticket);
-        let polled = task.poll(&mut Context::from_waker(&waker));
-        if polled.is_pending() && task.watch(&waker).is_pending() {
+        let mut context = Context::from_waker(&waker);
+        if task.first_poll(&mut context, || ticket.clone()).is_pending() {
             let (key, kept) = self.tasks.insert(task, ticket);
             return kept.ticket.set_key(key, &self.queue);
         }
@@ -263,16 +264,17 @@ impl EventLoop {
             return;
         };
         kept.ticket.begin_poll(&self.queue);
-        let ended = match &mut kept.task {
-            Some(task) => {
+        if let Some(task) = &mut kept.task {
+            if kept.ticket.is_aborted() {
+                task.abort();
+            } else {
                 let waker = waker_ref(&kept.ticket);
-                match task.poll(&mut Context::from_waker(&waker)) {
-                    Poll::Ready(()) => kept.task.take(),
-                    Poll::Pending => return,
+                if task.poll(&mut Context::from_waker(&waker)).is_pending() {
+                    return;
                 }
             }
-            None => None,
-        };
+        }
+        let ended = kept.task.take();
         // Woken during its last poll, its key is in the queue once more: the place can't be given
         // to another task before that is through.
         if !kept.ticket.is_scheduled() {

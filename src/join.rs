@@ -10,7 +10,7 @@
 //! The rule: the first result stays. A cell is completed exactly once; who comes later (a loop that
 //! ends over a task that has just finished) changes nothing.
 
-use crate::sync::{AtomicBool, Mutex, Ordering, thread_local, unwind_safe};
+use crate::sync::{Arc, AtomicBool, Mutex, Ordering, thread_local, unwind_safe};
 use std::any::Any;
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -198,7 +198,7 @@ pub(crate) struct JoinCell<T> {
 enum State<T> {
     Pending {
         waiter: Option<Waker>,
-        task: Option<Waker>,
+        task: Option<Arc<dyn Abort>>,
     },
     Complete(Result<T, JoinError>),
     Taken,
@@ -265,14 +265,21 @@ impl<T> JoinCell<T> {
     }
 }
 
+/// Tells a loop to drop one of its tasks.
+pub(crate) trait Abort: Send + Sync {
+    fn abort(self: Arc<Self>);
+}
+
 /// A cell whose type of result has been forgotten: what a loop knows of its tasks', and a job of
 /// the call that it waits for.
 pub(crate) trait Erased: Any {
     /// Asks for the task to be dropped. Its loop does that, and then completes the cell.
     fn abort(&self);
+    /// Whether an abort came before `watch`.
     fn is_aborted(&self) -> bool;
-    /// Whom to wake for an abort; `false` if the abort was there first.
-    fn watch(&self, task: Waker) -> bool;
+    fn is_complete(&self) -> bool;
+    /// Whom to tell of an abort; `false` if the abort was there first.
+    fn watch(&self, task: Arc<dyn Abort>) -> bool;
     fn fail(&self, error: JoinError);
     fn as_any(&self) -> &dyn Any;
 }
@@ -283,12 +290,12 @@ impl<T: 'static> Erased for JoinCell<T> {
         let State::Pending { task, .. } = &mut *state else {
             return;
         };
-        // Pairs with is_aborted by way of the task's waker, and with watch by the lock.
+        // For who asks before he watches: `watch` finds it by the lock.
         self.aborted.store(true, Ordering::Relaxed);
         let task = task.take();
         drop(state);
         if let Some(task) = task {
-            wake(task);
+            task.abort();
         }
     }
 
@@ -296,7 +303,11 @@ impl<T: 'static> Erased for JoinCell<T> {
         self.aborted.load(Ordering::Relaxed)
     }
 
-    fn watch(&self, new: Waker) -> bool {
+    fn is_complete(&self) -> bool {
+        self.is_complete()
+    }
+
+    fn watch(&self, new: Arc<dyn Abort>) -> bool {
         let mut state = self.state.lock();
         let old = match &mut *state {
             State::Pending { task, .. } if !self.is_aborted() => task.replace(new),

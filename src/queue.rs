@@ -18,7 +18,7 @@
 //! loop's thread touches it; `posted` is what the others share.
 
 use crate::inbox;
-use crate::join::{discard, wake};
+use crate::join::{Abort, discard, wake};
 use crate::sync::{Arc, AtomicBool, AtomicUsize, Ordering, impl_wake, thread_local};
 use crate::task::Task;
 use crate::timers::Timers;
@@ -256,6 +256,8 @@ pub(crate) struct Ticket {
     key: AtomicUsize,
     // The loop's thread only.
     scheduled: AtomicBool,
+    // Set before a wake, which shows it to the loop's thread.
+    aborted: AtomicBool,
     // Everybody's: it is in the inbox.
     posted: AtomicBool,
 }
@@ -272,6 +274,7 @@ impl Ticket {
             inbox,
             key: AtomicUsize::new(key),
             scheduled: AtomicBool::new(false),
+            aborted: AtomicBool::new(false),
             posted: AtomicBool::new(false),
         }
     }
@@ -294,6 +297,10 @@ impl Ticket {
         self.scheduled.store(false, Ordering::Relaxed);
     }
 
+    pub(crate) fn is_aborted(&self) -> bool {
+        self.aborted.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn schedule(&self, queue: &Queue) {
         if !self.is_scheduled() {
             self.scheduled.store(true, Ordering::Relaxed);
@@ -308,6 +315,7 @@ impl Ticket {
     pub(crate) fn reset(&mut self) {
         self.key.store(NOWHERE, Ordering::Relaxed);
         self.scheduled.store(false, Ordering::Relaxed);
+        self.aborted.store(false, Ordering::Relaxed);
         self.posted.store(false, Ordering::Relaxed);
     }
 
@@ -335,3 +343,10 @@ impl Ticket {
 }
 
 impl_wake!(Ticket);
+
+impl Abort for Ticket {
+    fn abort(self: Arc<Self>) {
+        self.aborted.store(true, Ordering::Relaxed);
+        self.wake();
+    }
+}
