@@ -54,7 +54,8 @@ pub(crate) struct Crew {
     pub(crate) book: Mutex<Book>,
     pub(crate) awake: AtomicUsize,
     /// Some thread's own queue may hold jobs: the last one to stop looking has to bring another, who
-    /// looks there, even if he sees no more jobs himself.
+    /// looks there, even if he sees no more jobs himself. Marked with a swap: a store would hide the marks
+    /// before it, and what they stand for, from who wipes them off.
     pub(crate) unseen: AtomicBool,
     closed: AtomicBool,
     /// An idle worker is looking out for its token: one at a time.
@@ -97,7 +98,7 @@ impl Crew {
             Some(local) => {
                 first = local.is_empty() && self.injector.is_empty();
                 local.push(job);
-                self.unseen.store(true, Ordering::Release); // Pairs with the swap in `Worker::rest`.
+                self.unseen.swap(true, Ordering::Release); // Pairs with the swap in `Worker::rest`.
             }
             None => {
                 first = self.injector.is_empty();

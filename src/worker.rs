@@ -158,7 +158,7 @@ impl Worker {
     fn stop_looking(&mut self) {
         let crew = &self.crew;
         if !self.local.is_empty() {
-            crew.unseen.store(true, Ordering::Release); // Pairs with the swap in `rest`.
+            crew.unseen.swap(true, Ordering::Release); // Pairs with the swap in `rest`.
         }
         if self.looking.take() {
             crew.awake.fetch_sub(LOOKER, Ordering::SeqCst);
@@ -205,7 +205,7 @@ impl Worker {
         let _ = book.wake_up(&self.desk);
         crew.update(&book);
         if crew.has_jobs(&book) {
-            crew.unseen.store(true, Ordering::Relaxed);
+            crew.unseen.swap(true, Ordering::Relaxed);
         }
         drop(book);
         self.run(job);
