@@ -149,7 +149,7 @@ impl Crew {
         }
     }
 
-    fn new_desk(&self, local: &Local<Queued>) -> Arc<Desk> {
+    pub(crate) fn new_desk(&self, local: &Local<Queued>) -> Arc<Desk> {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
         Arc::new(Desk {
             name: format!("{}-{number}", self.settings.thread_name),
@@ -161,7 +161,7 @@ impl Crew {
         })
     }
 
-    fn start(self: &Arc<Self>, desk: Arc<Desk>, local: Local<Queued>, role: Role) {
+    pub(crate) fn start(self: &Arc<Self>, desk: Arc<Desk>, local: Local<Queued>, role: Role) {
         let body = {
             let (crew, desk) = (self.clone(), desk.clone());
             let thread_main = self.thread_main;

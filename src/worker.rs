@@ -55,24 +55,7 @@ pub(crate) struct Worker {
 }
 
 pub(crate) fn main(crew: Arc<Crew>, desk: Arc<Desk>, local: Local<Queued>, role: Role) {
-    let local = Rc::new(local);
-    own::adopt(Own {
-        crew: crew.address(),
-        desk: desk.clone(),
-        local: local.clone(),
-    });
-    let looking = Rc::new(Cell::new(role == Role::Look));
-    place::install(Rc::new(WorkersPlace {
-        crew: crew.clone(),
-        looking: looking.clone(),
-    }));
-    let mut worker = Worker {
-        crew,
-        desk,
-        local,
-        looking,
-        own_in_a_row: 0,
-    };
+    let mut worker = Worker::begin(crew, desk, local, role);
     let mut next = match role {
         Role::Look => ControlFlow::Continue(()),
         Role::Watch => worker.watch(),
@@ -110,6 +93,33 @@ impl Place for WorkersPlace {
 }
 
 impl Worker {
+    /// This thread is a worker, until `end`.
+    pub(crate) fn begin(
+        crew: Arc<Crew>,
+        desk: Arc<Desk>,
+        local: Local<Queued>,
+        role: Role,
+    ) -> Self {
+        let local = Rc::new(local);
+        own::adopt(Own {
+            crew: crew.address(),
+            desk: desk.clone(),
+            local: local.clone(),
+        });
+        let looking = Rc::new(Cell::new(role == Role::Look));
+        place::install(Rc::new(WorkersPlace {
+            crew: crew.clone(),
+            looking: looking.clone(),
+        }));
+        Self {
+            crew,
+            desk,
+            local,
+            looking,
+            own_in_a_row: 0,
+        }
+    }
+
     fn find(&mut self) -> Option<Queued> {
         let crew = &self.crew;
         if crew.awake.load(Ordering::Relaxed) & SURPLUS != 0 {
@@ -140,7 +150,7 @@ impl Worker {
         }
     }
 
-    fn run(&mut self, job: Queued) {
+    pub(crate) fn run(&mut self, job: Queued) {
         let taken = self.desk.taken.load(Ordering::Relaxed);
         self.desk
             .taken
