@@ -4,8 +4,7 @@
 //! trait over the tuple of its arguments, with an implementation for each length; the compiler infers
 //! the tuple from the function, as it does for axum's handlers.
 
-use crate::blocking_task::{BlockingTask, Limit};
-use crate::event_loop::EventLoopBuilder;
+use crate::blocking_task::BlockingTask;
 use crate::limiter::Limiter;
 use crate::pool::Pool;
 use std::panic::Location;
@@ -141,11 +140,10 @@ macro_rules! blocking_fn {
 
             #[allow(non_snake_case, reason = "a parameter has the name of its type")]
             fn into_async(self, options: Asyncify, at: &'static Location<'static>) -> Self::Async {
-                let limit = options.limiter.map(|limiter| Limit { limiter, asked_at: at });
-                let pool = options.pool;
                 Box::new(move |$($Arg),*| {
                     let f = self.clone();
-                    BlockingTask::asked(move || f($($Arg),*), pool.clone(), limit.clone(), at)
+                    let (pool, limiter) = (options.pool.as_ref(), options.limiter.as_ref());
+                    BlockingTask::asked(move || f($($Arg),*), pool, limiter, at)
                 })
             }
         }
@@ -161,12 +159,3 @@ blocking_fn!(A, B, C, D, E);
 blocking_fn!(A, B, C, D, E, F);
 blocking_fn!(A, B, C, D, E, F, G);
 blocking_fn!(A, B, C, D, E, F, G, H);
-
-/// Here, since a loop knows nothing of pools: it only carries what `blocking_task` takes out again.
-impl EventLoopBuilder {
-    /// Has the jobs of this loop run on `pool`, unless a call names another one.
-    pub fn pool(mut self, pool: &Pool) -> Self {
-        self.pool = Some(Box::new(pool.clone()));
-        self
-    }
-}

@@ -4,10 +4,10 @@
 //! `begin_wait` finds the job cancelled and the task is aborted here. And the answer is awaited even then:
 //! the job is told that it was cancelled when the function is gone.
 
-use crate::cancel::{Call, current_call, enter_call};
-use crate::event_loop::EventLoop;
+use crate::call::{Call, Cancelled, current_call, enter_call};
 use crate::handle::Handle;
 use crate::join::JoinError;
+use crate::kept::with_loop;
 use crate::parker;
 use crate::place;
 use crate::queue;
@@ -22,19 +22,19 @@ where
     F: IntoFuture + 'static,
     F::Output: Send + 'static,
 {
-    let Some(call) = current_call() else {
-        return Ok(EventLoop::new().run_until(async { make().await }));
-    };
-    // In a job, whose caller may go away: then the future is dropped, here.
-    let mut event_loop = EventLoop::new();
-    let task = event_loop.spawn(async { make().await });
-    if call.scope().begin_wait(task.cell.clone()).is_err() {
-        return Err(SyncifyError::Cancelled);
-    }
-    let result = event_loop.run_until(task);
-    call.scope().end_wait();
-    drop(event_loop);
-    finish(result)
+    with_loop(|event_loop| {
+        let Some(call) = current_call() else {
+            return Ok(event_loop.run_until(async { make().await }));
+        };
+        // In a job, whose caller may go away: then the future is dropped, here.
+        let task = event_loop.spawn(async { make().await });
+        if call.scope().begin_wait(task.cell.clone()).is_err() {
+            return Err(SyncifyError::Cancelled);
+        }
+        let result = event_loop.run_until(task);
+        call.scope().end_wait();
+        finish(result)
+    })
 }
 
 fn finish<T>(result: Result<T, JoinError>) -> Result<T, SyncifyError> {
@@ -164,3 +164,10 @@ impl fmt::Display for SyncifyError {
 }
 
 impl std::error::Error for SyncifyError {}
+
+/// So that `check_cancelled()?` works where `syncify` does.
+impl From<Cancelled> for SyncifyError {
+    fn from(_: Cancelled) -> Self {
+        Self::Cancelled
+    }
+}

@@ -5,7 +5,7 @@
 //!   spawn_blocking(f) ----------------------------------------------------> Submitted
 //! ```
 
-use crate::cancel::{Call, Token, current_call, enter_call};
+use crate::call::{Call, Token, current_call, enter_call};
 use crate::crew::Crew;
 use crate::detached::Detached;
 use crate::handle::{Handle, refuse_loop_thread};
@@ -109,38 +109,44 @@ pub struct BlockingTask<R> {
 }
 
 enum Stage {
-    Asked {
-        pool: Option<Pool>,
-        limit: Option<Limit>,
-    },
-    InLine {
-        crew: Arc<Crew>,
-        acquire: Acquire,
-    },
+    Asked(Option<Box<Options>>),
+    InLine(Box<Line>),
     Submitted,
 }
 
-/// A limiter, and where it was asked to bound the call.
-#[derive(Clone)]
-pub(crate) struct Limit {
-    pub(crate) limiter: Limiter,
-    pub(crate) asked_at: &'static Location<'static>,
+/// Where a call was told to go, if it was.
+struct Options {
+    pool: Option<Pool>,
+    limiter: Option<Limiter>,
+}
+
+struct Line {
+    crew: Arc<Crew>,
+    limiter: usize,
+    acquire: Acquire,
 }
 
 impl<R: Send + 'static> BlockingTask<R> {
     /// Submits nothing before it is polled.
     pub(crate) fn asked<F>(
         f: F,
-        pool: Option<Pool>,
-        limit: Option<Limit>,
+        pool: Option<&Pool>,
+        limiter: Option<&Limiter>,
         at: &'static Location<'static>,
     ) -> Self
     where
         F: FnOnce() -> R + Send + 'static,
     {
+        let has_options = pool.is_some() || limiter.is_some();
+        let options = || {
+            Box::new(Options {
+                pool: pool.cloned(),
+                limiter: limiter.cloned(),
+            })
+        };
         Self {
             job: Some(Arc::new(Job::new(f, at))),
-            stage: Stage::Asked { pool, limit },
+            stage: Stage::Asked(has_options.then(options)),
         }
     }
 
@@ -149,11 +155,10 @@ impl<R: Send + 'static> BlockingTask<R> {
     where
         F: FnOnce() -> R + Send + 'static,
     {
-        let job = Arc::new(Job::new(f, Location::caller()));
-        let crew = crew_for(pool, home.as_ref());
-        job.prepare(home);
-        job.scope().set_ancestry(current_call(), None);
-        crew.submit(job.clone());
+        let mut job = Job::new(f, Location::caller());
+        job.set_origin(home, current_call());
+        let job = Arc::new(job);
+        crew_for(pool, job.scope().home()).submit(job.clone());
         Self {
             job: Some(job),
             stage: Stage::Submitted,
@@ -174,14 +179,19 @@ impl<R: Send + 'static> BlockingTask<R> {
         if let Some(job) = &self.job {
             job.disown();
         }
+        // Nobody waits for it, so it is nested in nothing.
+        self.submit(Handle::try_current(), None);
+        if let Stage::Submitted = self.stage {
+            // Forgotten, not dropped: that would cancel it.
+            self.job = None;
+            return;
+        }
         let detached = Arc::new(Detached::default());
         let waker = waker(detached.clone());
         detached.go_on(Box::new(move || {
-            // Nobody waits for it, so it is nested in nothing.
             let _call = enter_call(None);
             let submitted = self.advance(&mut Context::from_waker(&waker));
             if submitted.is_ready() {
-                // Forgotten, not dropped: that would cancel it.
                 self.job = None;
             }
             submitted
@@ -190,42 +200,58 @@ impl<R: Send + 'static> BlockingTask<R> {
 }
 
 /// The pool named, or else the loop's own, or else everybody's.
-fn crew_for(pool: Option<&Pool>, home: Option<&Handle>) -> Arc<Crew> {
+fn crew_for<'a>(pool: Option<&'a Pool>, home: Option<&'a Handle>) -> &'a Arc<Crew> {
     match pool.or(home.and_then(Handle::pool)) {
-        Some(pool) => pool.crew().clone(),
-        None => Pool::global().crew().clone(),
+        Some(pool) => pool.crew(),
+        None => Pool::everybodys().crew(),
+    }
+}
+
+/// A job that hasn't been submitted: nobody else has it.
+fn alone<R>(job: &mut Arc<dyn Outcome<R>>) -> &mut dyn Outcome<R> {
+    match Arc::get_mut(job) {
+        Some(job) => job,
+        None => unreachable!("it is shared when it is submitted, and not before"),
     }
 }
 
 impl<R> BlockingTask<R> {
+    /// Submits a job that has been asked for, or gets in line for it.
+    fn submit(&mut self, home: Option<Handle>, parent: Option<Arc<dyn Call>>) {
+        let (Stage::Asked(options), Some(job)) = (&mut self.stage, &mut self.job) else {
+            return;
+        };
+        alone(job).set_origin(home, parent);
+        let options = options.take();
+        let (pool, limiter) = match &options {
+            Some(options) => (options.pool.as_ref(), options.limiter.as_ref()),
+            None => (None, None),
+        };
+        let crew = crew_for(pool, job.scope().home());
+        self.stage = match limiter {
+            Some(limiter) => Stage::InLine(Box::new(Line {
+                crew: crew.clone(),
+                limiter: limiter.address(),
+                acquire: limiter.acquire(),
+            })),
+            None => {
+                crew.submit(job.clone().into_queued());
+                Stage::Submitted
+            }
+        };
+    }
+
     /// Submits the job, once there is a token for it. Ready: it is submitted.
     fn advance(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let Some(job) = &self.job else {
-            return Poll::Ready(());
-        };
-        if let Stage::Asked { pool, limit } = &mut self.stage {
-            let home = Handle::try_current();
-            let crew = crew_for(pool.as_ref(), home.as_ref());
-            job.prepare(home);
-            let token = limit.as_ref().map(|limit| Token {
-                limiter: limit.limiter.address(),
-                taken_at: limit.asked_at,
-            });
-            job.scope().set_ancestry(current_call(), token);
-            let Some(limit) = limit.take() else {
-                crew.submit(job.clone().into_queued());
-                self.stage = Stage::Submitted;
-                return Poll::Ready(());
-            };
-            let acquire = limit.limiter.acquire();
-            self.stage = Stage::InLine { crew, acquire };
+        if let Stage::Asked(_) = self.stage {
+            self.submit(Handle::try_current(), current_call());
         }
-        if let Stage::InLine { crew, acquire } = &mut self.stage {
-            let Poll::Ready(permit) = Pin::new(acquire).poll(context) else {
+        if let (Stage::InLine(line), Some(job)) = (&mut self.stage, &mut self.job) {
+            let Poll::Ready(permit) = Pin::new(&mut line.acquire).poll(context) else {
                 return Poll::Pending;
             };
-            job.set_permit(permit);
-            crew.submit(job.clone().into_queued());
+            alone(job).set_token(Token::new(line.limiter, permit));
+            line.crew.submit(job.clone().into_queued());
             self.stage = Stage::Submitted;
         }
         Poll::Ready(())
@@ -262,7 +288,7 @@ impl<R> BlockingTask<R> {
     /// ```
     #[track_caller]
     pub fn join(mut self) -> R {
-        let home = self.job.as_ref().and_then(|job| job.home());
+        let home = self.job.as_ref().and_then(|job| job.scope().home());
         let home = home.filter(|home| !home.is_closed());
         refuse_loop_thread("BlockingTask::join", home.map(|home| home.inbox.owner()));
         parker::block_on(|context| self.poll_job(context, true))
@@ -273,7 +299,8 @@ impl<R> Future for BlockingTask<R> {
     type Output = R;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<R> {
-        self.get_mut().poll_job(context, queue::is_hookless())
+        let is_quick = queue::is_quick(context.waker());
+        self.get_mut().poll_job(context, is_quick)
     }
 }
 

@@ -44,6 +44,7 @@ pub(crate) struct Settings {
     pub(crate) max_threads: usize,
     pub(crate) max_parked: usize,
     pub(crate) keep_alive: Duration,
+    pub(crate) spin_time: Duration,
     pub(crate) thread_name: String,
     pub(crate) stack_size: Option<usize>,
 }
@@ -58,8 +59,8 @@ pub(crate) struct Crew {
     /// before it, and what they stand for, from who wipes them off.
     pub(crate) unseen: AtomicBool,
     closed: AtomicBool,
-    /// An idle worker is looking out for its token: one at a time.
-    patient: AtomicBool,
+    /// An idle worker is spinning: one at a time.
+    spinning: AtomicBool,
     pub(crate) cores: usize,
     started: AtomicUsize,
     /// What a started thread does: `worker::main`.
@@ -77,7 +78,7 @@ impl Crew {
             awake: AtomicUsize::new(0),
             unseen: AtomicBool::new(false),
             closed: AtomicBool::new(false),
-            patient: AtomicBool::new(false),
+            spinning: AtomicBool::new(false),
             cores: available_parallelism().map_or(2, |cores| cores.get().max(2)),
             started: AtomicUsize::new(0),
             thread_main,
@@ -295,13 +296,14 @@ impl Crew {
         self.update(&book);
     }
 
-    /// An idle worker sleeps. The first of them looks out for a token for a little before.
+    /// An idle worker sleeps. The first of them spins a little before.
     pub(crate) fn idle(&self, desk: &Desk, deadline: Option<Instant>) -> Woken {
-        if self.patient.swap(true, Ordering::Relaxed) {
+        if self.spinning.swap(true, Ordering::Relaxed) {
             return desk.parker.park(deadline);
         }
-        let looked = || self.patient.store(false, Ordering::Relaxed);
-        desk.parker.park_patiently(deadline, looked)
+        let spun = || self.spinning.store(false, Ordering::Relaxed);
+        let spin_time = self.settings.spin_time;
+        desk.parker.spin_then_park(spin_time, deadline, spun)
     }
 
     /// From now on nobody sleeps: idle threads end. With `closed`, nobody submits either, and who has

@@ -4,15 +4,13 @@
 //! starves neither the timers, nor the inbox, nor the main future (which waits in the same line).
 
 use crate::handle::{Handle, JoinHandle};
-use crate::inbox::Hook;
 use crate::join::{contain, discard};
 use crate::parker::Woken;
-use crate::queue::{Inbox, NOWHERE, Queue, Ready, Running, Ticket};
+use crate::queue::{MAIN, NOWHERE, Queue, Ready, Running};
 use crate::spawner::LocalSpawner;
-use crate::sync::{Arc, now, waker_ref};
+use crate::sync::{now, waker_ref};
 use crate::task::Task;
 use crate::tasks::Tasks;
-use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::panic::resume_unwind;
@@ -39,18 +37,12 @@ pub struct EventLoop {
     tasks: Tasks,
 }
 
-/// The key of the main future's ticket.
-const MAIN: usize = NOWHERE - 1;
-
 impl EventLoop {
-    /// A loop whose jobs go to the global pool.
-    pub fn new() -> Self {
-        Self::builder().build()
-    }
-
-    /// A loop with other settings.
-    pub fn builder() -> EventLoopBuilder {
-        EventLoopBuilder::default()
+    pub(crate) fn of(queue: Queue) -> Self {
+        Self {
+            queue: Rc::new(queue),
+            tasks: Tasks::default(),
+        }
     }
 
     /// Runs the loop until `future` is ready, sleeping while there is nothing to do. Other tasks stay
@@ -62,42 +54,51 @@ impl EventLoop {
     #[track_caller]
     pub fn run_until<F: Future>(&mut self, future: F) -> F::Output {
         // Dropped last: what is left ready when this returns is the host's to tick for.
-        let _host = TellHost(self.queue.clone());
-        let _running = Running::enter(&self.queue, "EventLoop::run_until");
+        let _host = self.host();
+        self.enter(future, "EventLoop::run_until")
+    }
+
+    /// `what` is the name of the caller.
+    #[track_caller]
+    pub(crate) fn enter<F: Future>(&mut self, future: F, what: &str) -> F::Output {
+        let _running = Running::enter(&self.queue, what);
+        let queue = self.queue.clone();
         let mut future = pin!(Some(future));
-        let ticket = Arc::new(Ticket::new(self.queue.inbox.clone(), MAIN));
-        ticket.schedule(&self.queue);
-        let waker = waker_ref(&ticket);
+        let waker = waker_ref(&queue.main);
         let mut context = Context::from_waker(&waker);
+        let mut poll_main = || {
+            queue.main.begin_poll(&queue);
+            let Some(main) = future.as_mut().as_pin_mut() else {
+                unreachable!("it is taken out only when this loop is left")
+            };
+            contain(|| main.poll(&mut context)).unwrap_or_else(|payload| {
+                // First, lest its drop panic while a panic unwinds.
+                let dropped = contain(|| future.set(None));
+                dropped.unwrap_or_else(discard);
+                resume_unwind(payload)
+            })
+        };
+        let _main = queue.begin_main();
+        // With nobody before it in the line it needn't stand there. Many are ready at their first poll.
+        if queue.len() > 0 {
+            queue.main.schedule(&queue);
+        } else if let Poll::Ready(output) = poll_main() {
+            return output;
+        }
         // In a model the clock stands still: the deadline that a sleep timed out on counts as the time.
         let mut fired = None;
         loop {
-            self.queue
-                .gather_due(|| fired.take().map_or_else(now, |due| now().max(due)));
-            let mut left = self.queue.len();
+            queue.gather_due(|| fired.take().map_or_else(now, |due| now().max(due)));
+            let mut left = queue.len();
             if left == 0 {
                 fired = self.sleep();
             }
             while left > 0 {
                 left -= 1;
-                match self.queue.pop() {
+                match queue.pop() {
                     Some(Ready::Woken(MAIN)) => {
-                        ticket.begin_poll();
-                        let Some(main) = future.as_mut().as_pin_mut() else {
-                            unreachable!("it is taken out only to return")
-                        };
-                        match contain(|| main.poll(&mut context)) {
-                            Ok(Poll::Pending) => {}
-                            Ok(Poll::Ready(output)) => {
-                                ticket.set_key(NOWHERE, &self.queue);
-                                return output;
-                            }
-                            Err(payload) => {
-                                // First, lest its drop panic while a panic unwinds.
-                                let dropped = contain(|| future.set(None));
-                                dropped.unwrap_or_else(discard);
-                                resume_unwind(payload);
-                            }
+                        if let Poll::Ready(output) = poll_main() {
+                            return output;
                         }
                     }
                     Some(ready) => self.run(ready),
@@ -130,7 +131,7 @@ impl EventLoop {
     /// ```
     #[track_caller]
     pub fn tick(&mut self) -> bool {
-        let _host = TellHost(self.queue.clone());
+        let _host = self.host();
         let _running = Running::enter(&self.queue, "EventLoop::tick");
         self.queue.inbox.begin_tick();
         self.queue.gather_due(now);
@@ -157,15 +158,15 @@ impl EventLoop {
     ///
     /// // A host that waits for its own events, here a channel's, and for the loop's in one place.
     /// let (events, host) = mpsc::channel();
-    /// let mut event_loop = EventLoop::builder().on_wake(move || drop(events.send(()))).build();
+    /// let mut event_loop = EventLoop::builder().on_wake(move || { let _ = events.send(()); }).build();
     /// let task = event_loop.spawn(sleep(Duration::from_millis(2)));
     /// while !task.is_finished() {
-    ///     event_loop.tick();
     ///     let patience = match event_loop.next_deadline() {
     ///         Some(deadline) => deadline.saturating_duration_since(Instant::now()),
     ///         None => Duration::from_secs(1),
     ///     };
     ///     let _ = host.recv_timeout(patience);
+    ///     event_loop.tick();
     /// }
     /// ```
     pub fn next_deadline(&self) -> Option<Instant> {
@@ -198,6 +199,16 @@ impl EventLoop {
         }
     }
 
+    /// Whether nobody can tell it from a new one: nothing is left on it, and nobody else can reach it.
+    pub(crate) fn is_as_new(&self) -> bool {
+        self.tasks.is_empty() && self.queue.is_as_new(self.tasks.spare())
+    }
+
+    fn host(&self) -> Option<TellHost> {
+        let has_hook = self.queue.inbox.has_hook();
+        has_hook.then(|| TellHost(self.queue.clone()))
+    }
+
     fn run(&mut self, ready: Ready) {
         match ready {
             Ready::Spawned(task) => self.first_poll(task),
@@ -213,23 +224,22 @@ impl EventLoop {
     /// Only a task that isn't done at once is kept.
     fn first_poll(&mut self, mut task: Task) {
         let ticket = self.tasks.new_ticket(&self.queue.inbox);
-        match task.poll(&mut Context::from_waker(&waker_ref(&ticket))) {
-            Poll::Ready(()) => {
-                discard(task);
-                self.tasks.recycle(ticket);
-            }
-            Poll::Pending => {
-                let key = self.tasks.insert(task, ticket.clone());
-                ticket.set_key(key, &self.queue);
-            }
+        ticket.begin_poll(&self.queue);
+        let waker = waker_ref(&ticket);
+        let polled = task.poll(&mut Context::from_waker(&waker));
+        if polled.is_pending() && task.watch(&waker).is_pending() {
+            let (key, kept) = self.tasks.insert(task, ticket);
+            return kept.ticket.set_key(key, &self.queue);
         }
+        discard(task);
+        self.tasks.recycle(ticket);
     }
 
     fn poll(&mut self, key: usize) {
         let Some(kept) = self.tasks.get(key) else {
             return;
         };
-        kept.ticket.begin_poll();
+        kept.ticket.begin_poll(&self.queue);
         let ended = match &mut kept.task {
             Some(task) => {
                 let waker = waker_ref(&kept.ticket);
@@ -260,12 +270,6 @@ impl Drop for TellHost {
     }
 }
 
-impl Default for EventLoop {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Drop for EventLoop {
     fn drop(&mut self) {
         // What is dropped here may spawn, wake, abort and post; it finds the loop that it knows, closed.
@@ -284,48 +288,5 @@ impl Drop for EventLoop {
 impl fmt::Debug for EventLoop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EventLoop").finish_non_exhaustive()
-    }
-}
-
-/// Settings for an [`EventLoop`].
-///
-/// ```
-/// use std::sync::mpsc;
-///
-/// let (woken, host) = mpsc::channel();
-/// let event_loop = footbridge::EventLoop::builder()
-///     .on_wake(move || woken.send(()).unwrap())
-///     .build();
-/// event_loop.handle().call_soon(|| ());
-/// host.recv().unwrap(); // time for a tick
-/// ```
-#[derive(Default)]
-#[must_use]
-pub struct EventLoopBuilder {
-    hook: Option<Hook>,
-    pub(crate) pool: Option<Box<dyn Any + Send + Sync>>,
-}
-
-impl EventLoopBuilder {
-    /// Has `hook` called when the loop has something to do that its host should
-    /// [`tick`](EventLoop::tick) for: at most once for each tick, from whichever thread brought the
-    /// work, with no lock held. A panic in it is reported by the panic hook and harms nobody.
-    pub fn on_wake(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
-        self.hook = Some(Box::new(hook));
-        self
-    }
-
-    /// Makes the loop. It belongs to this thread.
-    pub fn build(self) -> EventLoop {
-        EventLoop {
-            queue: Rc::new(Queue::new(Inbox::new(self.hook, self.pool))),
-            tasks: Tasks::default(),
-        }
-    }
-}
-
-impl fmt::Debug for EventLoopBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EventLoopBuilder").finish_non_exhaustive()
     }
 }

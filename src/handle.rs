@@ -1,16 +1,13 @@
-//! What the rest of the program holds of a loop, and of a task on it; and which loop is the current one.
+//! What the rest of the program holds of a loop, and of a task on it.
 //!
 //! The rule: a future never leaves the thread that it was made on. What a [`Handle`] sends to its
 //! loop is a closure, which makes the future there; so the future needn't be `Send`.
-//!
-//! The current loop of a thread is the one that it runs; of a job, the one that submitted it.
 
 use crate::join::{Erased, JoinCell, JoinError, contain};
 use crate::parker;
 use crate::queue::{self, Inbox, Post, Ready};
-use crate::sync::{Arc, ThreadId, current_thread, thread_local, unwind_safe};
+use crate::sync::{Arc, ThreadId, current_thread, unwind_safe};
 use crate::task::Task;
-use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -37,43 +34,7 @@ pub struct Handle {
     pub(crate) inbox: Arc<Inbox>,
 }
 
-thread_local! {
-    // The loop that submitted the job which this worker runs.
-    static HOME: RefCell<Option<Handle>> = const { RefCell::new(None) };
-}
-
-/// Sets the loop that the job on this thread belongs to, and gives back the one before.
-pub(crate) fn set_home(home: Option<Handle>) -> Option<Handle> {
-    HOME.with(|cell| cell.replace(home))
-}
-
 impl Handle {
-    /// The current loop: the one that this thread runs, or inside a job the one that submitted it.
-    ///
-    /// # Panics
-    /// Where there is none. [`try_current`](Self::try_current) says `None` instead.
-    #[track_caller]
-    pub fn current() -> Self {
-        Self::try_current().expect(
-            "Handle::current: no event loop here; call it inside footbridge::run, or in a job that \
-             a loop has submitted",
-        )
-    }
-
-    /// The current loop, if there is one.
-    ///
-    /// ```
-    /// assert!(footbridge::Handle::try_current().is_none());
-    /// ```
-    pub fn try_current() -> Option<Self> {
-        match queue::running() {
-            Some(queue) => Some(Self {
-                inbox: queue.inbox.clone(),
-            }),
-            None => HOME.try_with(|home| home.borrow().clone()).ok().flatten(),
-        }
-    }
-
     /// Has the loop call `make` on its own thread and run the future that it returns. The closure
     /// travels; the future doesn't, and need not be `Send`.
     ///
@@ -175,7 +136,11 @@ impl<M, T> Order<M, T> {
         M: FnOnce() -> F,
         F: Future<Output = T> + 'static,
     {
-        let (Some((cell, make)), Some(queue)) = (self.0.take(), queue::running()) else {
+        // None in a thread that ends: then it is dropped, and so answered.
+        let Some(queue) = queue::running() else {
+            return;
+        };
+        let Some((cell, make)) = self.0.take() else {
             return;
         };
         if cell.is_aborted() {

@@ -21,8 +21,15 @@ pub(crate) struct Desk {
     pub(crate) taken: AtomicUsize,
     /// The same, as of the last time that the watcher looked.
     pub(crate) seen: AtomicUsize,
-    /// The job it runs: since when, and where that was submitted.
-    pub(crate) current: Mutex<Option<(Instant, &'static Location<'static>)>>,
+    /// The job it runs.
+    pub(crate) current: Mutex<Option<Current>>,
+}
+
+/// What runs on a thread: since when, at the earliest, and where it was submitted.
+#[derive(Clone, Copy)]
+pub(crate) struct Current {
+    pub(crate) since: Instant,
+    pub(crate) submitted_at: &'static Location<'static>,
 }
 
 /// Somebody who waits in `shutdown`.

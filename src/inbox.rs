@@ -18,7 +18,7 @@ use crate::place;
 use crate::sync::{AtomicBool, Mutex, Ordering, ThreadId, current_thread};
 use std::any::Any;
 use std::fmt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Called when a loop that its host drives has something to do.
 pub(crate) type Hook = Box<dyn Fn() + Send + Sync>;
@@ -26,9 +26,10 @@ pub(crate) type Hook = Box<dyn Fn() + Send + Sync>;
 /// The loop's side that every thread may touch.
 pub(crate) struct Inbox<T> {
     state: Mutex<State<T>>,
-    // Whether there may be posts. Spares the loop a lock each turn; the lock decides before it sleeps.
+    // Whether there may be posts. The lock decides before the loop sleeps.
     posted: AtomicBool,
     parker: Parker,
+    spin_time: Duration,
     hook: Option<Hook>,
     // The host has been told since its last tick.
     hooked: AtomicBool,
@@ -44,7 +45,11 @@ struct State<T> {
 }
 
 impl<T> Inbox<T> {
-    pub(crate) fn new(hook: Option<Hook>, pool: Option<Box<dyn Any + Send + Sync>>) -> Self {
+    pub(crate) fn new(
+        spin_time: Duration,
+        hook: Option<Hook>,
+        pool: Option<Box<dyn Any + Send + Sync>>,
+    ) -> Self {
         Self {
             state: Mutex::new(State {
                 posts: Vec::new(),
@@ -53,6 +58,7 @@ impl<T> Inbox<T> {
             }),
             posted: AtomicBool::new(false),
             parker: Parker::new(),
+            spin_time,
             hook,
             hooked: AtomicBool::new(false),
             owner: current_thread(),
@@ -87,14 +93,16 @@ impl<T> Inbox<T> {
         Ok(())
     }
 
+    /// Spares the loop a lock each turn: what is seen late only waits for a turn longer.
+    pub(crate) fn may_have_posts(&self) -> bool {
+        self.posted.load(Ordering::Relaxed) // Set in `post`.
+    }
+
     /// Swaps what has been posted with `posts`, which is empty.
     pub(crate) fn take(&self, posts: &mut Vec<T>) {
-        // Set in `post`. Seen late, it only delays the post by a turn.
-        if self.posted.load(Ordering::Relaxed) {
-            let mut state = self.state.lock();
-            self.posted.store(false, Ordering::Relaxed);
-            std::mem::swap(&mut state.posts, posts);
-        }
+        let mut state = self.state.lock();
+        self.posted.store(false, Ordering::Relaxed);
+        std::mem::swap(&mut state.posts, posts);
     }
 
     pub(crate) fn has_posts(&self) -> bool {
@@ -112,7 +120,7 @@ impl<T> Inbox<T> {
         }
         let woken = {
             let _away = place::leave();
-            self.parker.park_patiently(deadline, || ())
+            self.parker.spin_then_park(self.spin_time, deadline, || ())
         };
         self.state.lock().asleep = false;
         woken

@@ -4,6 +4,7 @@
 //! The functions bring a pool into a state that it has too many steps to come to within a model. The steps from
 //! there on are its own.
 
+pub use crate::call::Token;
 pub use crate::idle::Role;
 pub use crate::job::{Job, Outcome, Queued, Run};
 pub use crate::parker::{Parker, Woken, block_on};

@@ -1,20 +1,21 @@
 //! A job: a blocking function on its way through a worker, in one allocation.
 //!
 //! ```text
-//!            pick up            f returns or panics    token free, thread offered  taken
-//!   Waiting ---------> Running -----------------> Settling -----------> Done ---------> Gone
-//!      |  | detached      | detached, or the caller goes away                             ^
-//!      |  +-------------> Unwanted --- f returns: the result is dropped there ----------->|
-//!      | the caller goes away: f is dropped then and there                                |
-//!      +----------------------------------------------------------------------------------+
+//!            pick up            f returns or panics          taken
+//!   Waiting ---------> Running --------------------> Done ---------> Gone
+//!      |  | detached      | detached, or the caller goes away         ^
+//!      |  +-------------> Unwanted --- f returns: the result -------->|
+//!      | the caller goes away:               is dropped there         |
+//!      |   f is dropped then and there                                |
+//!      +--------------------------------------------------------------+
 //! ```
 //!
 //! The rule: the function, what it captured and the token it held are gone before the result can be seen.
+//! Small on purpose: who submits a hundred thousand jobs waits for their memory more than for anything else.
 
-use crate::cancel::{Call, Scope, enter_call};
-use crate::handle::{Handle, set_home};
+use crate::call::{Call, Scope, Token, enter_call};
+use crate::handle::Handle;
 use crate::join::{Payload, contain, discard, wake};
-use crate::limiter::Permit;
 use crate::refusal::Refusal;
 use crate::sync::{Arc, Mutex};
 use std::panic::Location;
@@ -23,16 +24,11 @@ use std::task::{Context, Poll, Waker};
 pub struct Job<F, R> {
     state: Mutex<State<F, R>>,
     scope: Scope,
-    submitted_at: &'static Location<'static>,
 }
 
 struct State<F, R> {
     stage: Stage<F, R>,
     waiter: Option<Waiter>,
-    home: Option<Handle>,
-    permit: Option<Permit>,
-    // Detached: it shall run, and nobody wants its result.
-    unwanted: bool,
 }
 
 struct Waiter {
@@ -42,23 +38,25 @@ struct Waiter {
 }
 
 enum Stage<F, R> {
-    Waiting(F),
+    // Unwanted: detached. It shall run, and nobody wants its result.
+    Waiting { f: F, unwanted: bool },
     Running,
     Unwanted,
-    Settling(Result<R, Failure>),
-    Done(Result<R, Failure>),
+    Done(R),
+    Failed(Box<Failure>),
     Gone,
 }
 
 impl<F, R> State<F, R> {
     /// The function, unless the job has been cancelled and it is gone.
     fn pick_up(&mut self) -> Option<F> {
-        let picked_up = match self.unwanted {
-            true => Stage::Unwanted,
-            false => Stage::Running,
-        };
-        match std::mem::replace(&mut self.stage, picked_up) {
-            Stage::Waiting(f) => Some(f),
+        match std::mem::replace(&mut self.stage, Stage::Running) {
+            Stage::Waiting { f, unwanted } => {
+                if unwanted {
+                    self.stage = Stage::Unwanted;
+                }
+                Some(f)
+            }
             other => {
                 self.stage = other;
                 None
@@ -102,18 +100,16 @@ pub type Queued = Arc<dyn Run>;
 
 /// A job as its caller sees it.
 pub trait Outcome<R>: Run + Call {
-    /// Sets the loop that it belongs to.
-    fn prepare(&self, home: Option<Handle>);
-    /// Gives it the token that it holds until it is done.
-    fn set_permit(&self, permit: Permit);
+    /// Says where it comes from. Before it is submitted.
+    fn set_origin(&mut self, home: Option<Handle>, parent: Option<Arc<dyn Call>>);
+    /// Gives it the token that it holds until it is done. Before it is submitted.
+    fn set_token(&mut self, token: Token);
     /// `is_quick` says that the waker leads to a loop or a parker of ours.
     ///
     /// # Panics
     /// With the job's own panic, or saying why it was refused, or that the result was given already.
     fn poll(&self, context: &mut Context<'_>, is_quick: bool) -> Poll<R>;
     fn is_finished(&self) -> bool;
-    /// The loop that it belongs to.
-    fn home(&self) -> Option<Handle>;
     /// The caller goes away.
     fn cancel(&self);
     /// It shall run, and nobody wants its result.
@@ -127,55 +123,46 @@ where
     R: Send + 'static,
 {
     pub fn new(f: F, submitted_at: &'static Location<'static>) -> Self {
+        let unwanted = false;
         Self {
             state: Mutex::new(State {
-                stage: Stage::Waiting(f),
+                stage: Stage::Waiting { f, unwanted },
                 waiter: None,
-                home: None,
-                permit: None,
-                unwanted: false,
             }),
-            scope: Scope::default(),
-            submitted_at,
+            scope: Scope::new(submitted_at),
         }
     }
 
-    /// Gives the result to whoever wants it. Everything else that the job held goes before that; the
-    /// thread is offered in between, unless it is to call a waker of a stranger's.
-    fn deliver(&self, result: Result<R, Failure>, permit: Option<Permit>, runner: &mut dyn Runner) {
-        let mut state = self.state.lock();
-        let unwanted = matches!(state.stage, Stage::Unwanted);
-        let (result, home) = if unwanted {
-            state.stage = Stage::Gone;
-            (Some(result), state.home.take())
-        } else {
-            state.stage = Stage::Settling(result);
-            (None, None)
-        };
-        let quick = state.waiter.as_ref().is_none_or(|waiter| waiter.is_quick);
-        drop(state);
-        discard(result);
-        // The last handle to a loop may take a hook of a user's with it.
-        discard(home);
-        self.scope.end();
-        drop(permit);
-        if quick {
-            runner.offer();
+    /// Gives the result to whoever wants it. Everything else that the job held goes before that, and the
+    /// thread is offered.
+    fn deliver(&self, result: Result<R, Failure>, runner: &mut dyn Runner) {
+        if self.scope.is_tied() {
+            // A token is free when the thread is really free: what nobody wants goes first.
+            if let Stage::Unwanted = self.state.lock().stage {
+                discard(result);
+                return self.scope.end();
+            }
+            self.scope.end();
         }
+        runner.offer();
         let mut state = self.state.lock();
-        // Unless the caller has gone away just now, and taken it.
-        if let Stage::Settling(_) = state.stage {
-            if let Stage::Settling(result) = std::mem::replace(&mut state.stage, Stage::Gone) {
-                state.stage = Stage::Done(result);
-            }
-            let waiter = state.waiter.take();
+        if let Stage::Unwanted = state.stage {
+            state.stage = Stage::Gone;
             drop(state);
-            if let Some(waiter) = waiter {
-                if !waiter.is_quick {
-                    runner.withdraw();
-                }
-                wake(waiter.waker);
+            runner.withdraw();
+            return discard(result);
+        }
+        state.stage = match result {
+            Ok(value) => Stage::Done(value),
+            Err(failure) => Stage::Failed(Box::new(failure)),
+        };
+        let waiter = state.waiter.take();
+        drop(state);
+        if let Some(waiter) = waiter {
+            if !waiter.is_quick {
+                runner.withdraw();
             }
+            wake(waiter.waker);
         }
     }
 }
@@ -196,31 +183,26 @@ where
     R: Send + 'static,
 {
     fn run(self: Arc<Self>, runner: &mut dyn Runner) {
-        let mut state = self.state.lock();
-        let Some(f) = state.pick_up() else { return };
-        let (home, permit) = (state.home.clone(), state.permit.take());
-        drop(state);
-        let result = {
-            let before = set_home(home);
-            let _call = enter_call(Some(self.clone()));
-            let result = contain(f).map_err(Failure::Panic);
-            discard(set_home(before));
-            result
+        let Some(f) = self.state.lock().pick_up() else {
+            return;
         };
-        self.deliver(result, permit, runner);
+        let result = {
+            let _call = enter_call(Some(self.clone()));
+            contain(f).map_err(Failure::Panic)
+        };
+        self.deliver(result, runner);
     }
 
     fn refuse(&self, why: Refusal) {
-        let mut state = self.state.lock();
-        let Some(f) = state.pick_up() else { return };
-        let permit = state.permit.take();
-        drop(state);
+        let Some(f) = self.state.lock().pick_up() else {
+            return;
+        };
         discard(f);
-        self.deliver(Err(Failure::Refused(why)), permit, &mut ());
+        self.deliver(Err(Failure::Refused(why)), &mut ());
     }
 
     fn submitted_at(&self) -> &'static Location<'static> {
-        self.submitted_at
+        self.scope.submitted_at()
     }
 }
 
@@ -229,53 +211,53 @@ where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
-    fn prepare(&self, home: Option<Handle>) {
-        self.state.lock().home = home;
+    fn set_origin(&mut self, home: Option<Handle>, parent: Option<Arc<dyn Call>>) {
+        self.scope.set_origin(home, parent);
     }
 
-    fn set_permit(&self, permit: Permit) {
-        self.state.lock().permit = Some(permit);
+    fn set_token(&mut self, token: Token) {
+        self.scope.set_token(token);
     }
 
     fn poll(&self, context: &mut Context<'_>, is_quick: bool) -> Poll<R> {
-        // Cloned outside the lock: it may be code of a user's.
-        let waker = context.waker().clone();
-        let mut state = self.state.lock();
-        match state.stage {
-            Stage::Done(_) => {}
-            Stage::Gone => {
-                drop(state);
-                panic!("a BlockingTask was polled after it had given its result");
+        let mut new = None;
+        let stage = loop {
+            let mut state = self.state.lock();
+            match state.stage {
+                Stage::Done(_) | Stage::Failed(_) | Stage::Gone => {
+                    break std::mem::replace(&mut state.stage, Stage::Gone);
+                }
+                _ => {}
             }
-            _ => {
-                let old = state.waiter.replace(Waiter { waker, is_quick });
+            if new.is_some() {
+                let old = std::mem::replace(&mut state.waiter, new);
                 drop(state);
                 drop(old);
                 return Poll::Pending;
             }
-        }
-        let Stage::Done(result) = std::mem::replace(&mut state.stage, Stage::Gone) else {
-            unreachable!("matched above, under the same lock")
+            drop(state);
+            // Outside the lock: it may be code of a user's.
+            let waker = context.waker().clone();
+            new = Some(Waiter { waker, is_quick });
         };
-        drop(state);
-        match result {
-            Ok(value) => Poll::Ready(value),
-            Err(Failure::Panic(payload)) => std::panic::resume_unwind(payload),
-            Err(Failure::Refused(why)) => {
-                panic!(
+        match stage {
+            Stage::Done(value) => Poll::Ready(value),
+            Stage::Failed(failure) => match *failure {
+                Failure::Panic(payload) => std::panic::resume_unwind(payload),
+                Failure::Refused(why) => panic!(
                     "the job submitted, or wrapped, at {} was never run: {why}",
-                    self.submitted_at
-                )
-            }
+                    self.scope.submitted_at()
+                ),
+            },
+            _ => panic!("a BlockingTask was polled after it had given its result"),
         }
-    }
-
-    fn home(&self) -> Option<Handle> {
-        self.state.lock().home.clone()
     }
 
     fn is_finished(&self) -> bool {
-        matches!(self.state.lock().stage, Stage::Done(_) | Stage::Gone)
+        matches!(
+            self.state.lock().stage,
+            Stage::Done(_) | Stage::Failed(_) | Stage::Gone
+        )
     }
 
     fn cancel(&self) {
@@ -287,18 +269,15 @@ where
                 drop(state);
                 self.scope.cancel();
             }
-            Stage::Waiting(f) => {
-                let kept = (state.home.take(), state.permit.take());
+            Stage::Waiting { f, .. } => {
                 drop(state);
                 discard(f);
                 self.scope.end();
-                discard(kept);
             }
-            Stage::Settling(result) | Stage::Done(result) => {
+            held => {
                 drop(state);
-                discard(result);
+                discard(held);
             }
-            Stage::Unwanted | Stage::Gone => drop(state),
         }
         drop(waiter);
     }
@@ -308,15 +287,14 @@ where
         let mut state = self.state.lock();
         match std::mem::replace(&mut state.stage, Stage::Gone) {
             Stage::Running => state.stage = Stage::Unwanted,
-            Stage::Waiting(f) => {
-                state.stage = Stage::Waiting(f);
-                state.unwanted = true;
+            Stage::Waiting { f, .. } => {
+                let unwanted = true;
+                state.stage = Stage::Waiting { f, unwanted };
             }
-            Stage::Settling(result) | Stage::Done(result) => {
+            held => {
                 drop(state);
-                discard(result);
+                discard(held);
             }
-            Stage::Unwanted | Stage::Gone => {}
         }
     }
 

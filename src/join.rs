@@ -50,21 +50,23 @@ pub(crate) fn wake_all(wakers: Vec<Waker>) {
     thread_local! {
         static TO_WAKE: RefCell<Option<VecDeque<Waker>>> = const { RefCell::new(None) };
     }
-    let left_to_outer = TO_WAKE.with(|to_wake| match &mut *to_wake.borrow_mut() {
+    // They stay here where the thread ends, and the thread-local is gone.
+    let mut wakers = VecDeque::from(wakers);
+    let left_to_outer = TO_WAKE.try_with(|to_wake| match &mut *to_wake.borrow_mut() {
         Some(outer) => {
-            outer.extend(wakers);
+            outer.append(&mut wakers);
             true
         }
         none => {
-            *none = Some(wakers.into());
+            *none = Some(std::mem::take(&mut wakers));
             false
         }
     });
-    if left_to_outer {
+    if left_to_outer.unwrap_or(false) {
         return;
     }
     loop {
-        let next = TO_WAKE.with(|to_wake| {
+        let next = TO_WAKE.try_with(|to_wake| {
             let mut to_wake = to_wake.borrow_mut();
             let next = to_wake.as_mut().and_then(VecDeque::pop_front);
             if next.is_none() {
@@ -72,7 +74,9 @@ pub(crate) fn wake_all(wakers: Vec<Waker>) {
             }
             next
         });
-        let Some(waker) = next else { return };
+        let Some(waker) = next.unwrap_or_else(|_| wakers.pop_front()) else {
+            return;
+        };
         wake(waker);
     }
 }
@@ -174,6 +178,8 @@ fn message(payload: &(dyn Any + Send)) -> Option<&str> {
 pub(crate) struct JoinCell<T> {
     state: Mutex<State<T>>,
     aborted: AtomicBool,
+    // Written under the lock; those who only ask don't take it.
+    complete: AtomicBool,
 }
 
 enum State<T> {
@@ -185,18 +191,6 @@ enum State<T> {
     Taken,
 }
 
-impl<T> State<T> {
-    fn take_result(&mut self) -> Option<Result<T, JoinError>> {
-        match std::mem::replace(self, State::Taken) {
-            State::Complete(result) => Some(result),
-            other => {
-                *self = other;
-                None
-            }
-        }
-    }
-}
-
 impl<T> JoinCell<T> {
     pub(crate) fn new() -> Self {
         Self {
@@ -205,6 +199,7 @@ impl<T> JoinCell<T> {
                 task: None,
             }),
             aborted: AtomicBool::new(false),
+            complete: AtomicBool::new(false),
         }
     }
 
@@ -217,6 +212,7 @@ impl<T> JoinCell<T> {
         };
         let (waiter, task) = (waiter.take(), task.take());
         *state = State::Complete(result);
+        self.complete.store(true, Ordering::Release); // Pairs with the load in `is_complete`.
         drop(state);
         drop(task);
         if let Some(waiter) = waiter {
@@ -229,46 +225,28 @@ impl<T> JoinCell<T> {
     /// # Panics
     /// When the result has been taken already.
     pub(crate) fn poll(&self, context: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
-        let mut state = self.state.lock();
-        if let Some(result) = state.take_result() {
-            return Poll::Ready(result);
-        }
-        match &mut *state {
-            State::Pending { waiter, .. } => {
-                if waiter
-                    .as_ref()
-                    .is_some_and(|waiter| waiter.will_wake(context.waker()))
-                {
-                    return Poll::Pending;
-                }
+        if !self.is_complete() {
+            // Wakers are cloned and dropped outside the lock: both may be a user's code.
+            let new = context.waker().clone();
+            let mut state = self.state.lock();
+            if let State::Pending { waiter, .. } = &mut *state {
+                let old = waiter.replace(new);
                 drop(state);
-                // Wakers are cloned and dropped outside the lock: both may be a user's code.
-                self.replace_waiter(context.waker().clone())
+                drop(old);
+                return Poll::Pending;
             }
-            _ => {
-                drop(state);
-                panic!("a JoinHandle was polled after it had given its result")
-            }
+            // It has been completed just now, with nobody there to be woken.
+            drop(state);
         }
-    }
-
-    fn replace_waiter(&self, new: Waker) -> Poll<Result<T, JoinError>> {
-        let mut state = self.state.lock();
-        // It may have been completed between the two locks, with nobody there to be woken.
-        if let Some(result) = state.take_result() {
-            return Poll::Ready(result);
+        let state = std::mem::replace(&mut *self.state.lock(), State::Taken);
+        match state {
+            State::Complete(result) => Poll::Ready(result),
+            _ => panic!("a JoinHandle was polled after it had given its result"),
         }
-        let State::Pending { waiter, .. } = &mut *state else {
-            unreachable!("there is one handle, and it is being polled here")
-        };
-        let old = waiter.replace(new);
-        drop(state);
-        drop(old);
-        Poll::Pending
     }
 
     pub(crate) fn is_complete(&self) -> bool {
-        !matches!(*self.state.lock(), State::Pending { .. })
+        self.complete.load(Ordering::Acquire) // Pairs with the store in `complete`.
     }
 }
 

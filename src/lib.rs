@@ -52,12 +52,13 @@
 //! # How it is built
 //! ```text
 //!   asyncify · syncify · gather                                 the doors
-//!   block_on                                                    a thread that waits for an async function
-//!   run · event_loop · spawner · tasks · time                   a loop, and beside it,
+//!   block_on · run · kept · event_loop_builder                  a loop for a while, or for one's own
+//!   event_loop · spawner · tasks · time                         a loop as it turns, and beside it,
 //!   blocking_task · detached · pool · shutdown                  knowing nothing of it, a pool:
 //!   worker · crew · own · idle · job · refusal                  its threads and what they run
-//!   handle · queue                                              the current loop
-//!   inbox · task · cancel · limiter
+//!   call · limiter                                              where a job comes from, and what bounds it
+//!   handle · queue                                              a loop seen from anywhere
+//!   inbox · task
 //!   parker · place · join · timers
 //!   sync                                                        the one door to shared memory
 //! ```
@@ -87,9 +88,11 @@ mod gather;
 mod syncify;
 
 mod block_on;
+mod event_loop_builder;
+mod kept;
+mod run;
 
 mod event_loop;
-mod run;
 mod spawner;
 mod tasks;
 pub mod time;
@@ -105,12 +108,13 @@ mod refusal;
 mod shutdown;
 mod worker;
 
+mod call;
+mod limiter;
+
 mod handle;
 mod queue;
 
-mod cancel;
 mod inbox;
-mod limiter;
 mod task;
 
 mod join;
@@ -123,8 +127,9 @@ mod sync;
 pub use asyncify::{Asyncify, BlockingFn, asyncify};
 pub use block_on::SyncifyError;
 pub use blocking_task::{BlockingTask, spawn_blocking};
-pub use cancel::{Cancelled, check_cancelled};
-pub use event_loop::{EventLoop, EventLoopBuilder};
+pub use call::{Cancelled, check_cancelled};
+pub use event_loop::EventLoop;
+pub use event_loop_builder::EventLoopBuilder;
 pub use gather::{Gather, gather};
 pub use handle::{Handle, JoinHandle};
 pub use join::JoinError;

@@ -11,12 +11,13 @@
 //!      +--- a token is free ---> Permit        +---> leaves the line    +---> the next in line
 //! ```
 
-use crate::cancel::{Token, tokens_held_by_ancestors};
+use crate::call::tokens_held_by_ancestors;
 use crate::join::wake_all;
 use crate::sync::{Arc, Mutex, unwind_safe};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
@@ -182,11 +183,8 @@ impl Limiter {
 }
 
 /// Always panics: whoever might give a token back waits, through however many hops, for this very call.
-fn refuse_self_wait(held: &[Token], total: usize) -> ! {
-    let places: Vec<_> = held
-        .iter()
-        .map(|token| token.taken_at.to_string())
-        .collect();
+fn refuse_self_wait(held: &[&Location<'_>], total: usize) -> ! {
+    let places: Vec<_> = held.iter().map(ToString::to_string).collect();
     panic!(
         "deadlock: this call asks for a token of a limiter of {total} whose tokens are all held \
          by calls that it is nested in, and that wait for it; they were asked for at {}",

@@ -18,7 +18,7 @@
 
 use crate::place;
 use crate::sync::{
-    Arc, AtomicUsize, Condvar, Mutex, Ordering, impl_wake, now, spin, thread_local, waker,
+    Arc, AtomicU32, Condvar, Mutex, Ordering, impl_wake, now, spin, thread_local, waker,
 };
 use std::cell::Cell;
 use std::task::{Context, Poll, Waker};
@@ -34,15 +34,16 @@ enum State {
 pub struct Parker {
     state: Mutex<State>,
     condvar: Condvar,
-    /// For how many nanoseconds the owner looks out for the token before it sleeps. The owner's only.
-    patience: AtomicUsize,
+    /// How often in a row spinning was in vain: it is halved as often. The owner's only.
+    in_vain: AtomicU32,
 }
 
-/// In nanoseconds. A sleeping core takes some 20 microseconds to wake, and an answer is often there sooner. So a
-/// thread that waits for one goes on asking for half as long, with the processor left to others in between.
-/// It asks for less long each time that this was in vain, and as long as ever after a sleep that was short.
-const PATIENCE: usize = 10_000;
+/// A sleeping core takes some 20 microseconds to wake, and an answer is often there sooner. So a thread that
+/// waits for one goes on asking for half as long, with the processor left to others in between. It asks for
+/// less long each time that this was in vain, and as long as ever after a sleep that was short.
+pub const SPIN_TIME: Duration = Duration::from_micros(10);
 const SHORT: Duration = Duration::from_micros(100);
+const LONGEST: Duration = Duration::from_secs(1);
 
 /// Why a park ended.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -57,26 +58,37 @@ impl Parker {
         Self {
             state: Mutex::new(State::Empty),
             condvar: Condvar::default(),
-            patience: AtomicUsize::new(PATIENCE),
+            in_vain: AtomicU32::new(0),
         }
     }
 
-    /// As [`park`](Self::park), for a token that is likely to come soon: looks out for it a little
-    /// before it sleeps, and calls `looked` when it has.
-    pub fn park_patiently(&self, deadline: Option<Instant>, looked: impl FnOnce()) -> Woken {
-        let patience = self.patience.load(Ordering::Relaxed);
+    /// As [`park`](Self::park), for a token that is likely to come soon: spins for up to `spin_time`
+    /// before it sleeps, and calls `spun` when it has.
+    pub fn spin_then_park(
+        &self,
+        spin_time: Duration,
+        deadline: Option<Instant>,
+        spun: impl FnOnce(),
+    ) -> Woken {
+        if spin_time.is_zero() {
+            spun();
+            return self.park(deadline);
+        }
+        let in_vain = self.in_vain.load(Ordering::Relaxed);
         let start = now();
-        let limit = Duration::from_nanos(patience as u64);
-        let there = patience > 0 && spin(start + limit, || self.take_token());
-        looked();
+        let limit = start + spin_time.min(LONGEST) / 2_u32.saturating_pow(in_vain);
+        let there = spin(limit, || self.take_token());
+        spun();
         if there {
-            self.patience.store(PATIENCE, Ordering::Relaxed);
+            self.in_vain.store(0, Ordering::Relaxed);
             return Woken::Notified;
         }
         let woken = self.park(deadline);
-        let short = now() - start < SHORT;
-        let patience = if short { PATIENCE } else { patience / 2 };
-        self.patience.store(patience, Ordering::Relaxed);
+        let in_vain = match now() - start < SHORT {
+            true => 0,
+            false => in_vain.saturating_add(1),
+        };
+        self.in_vain.store(in_vain, Ordering::Relaxed);
         woken
     }
 
@@ -132,20 +144,23 @@ pub fn block_on<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
         static KEPT: Cell<Option<(Arc<Parker>, Waker)>> = const { Cell::new(None) };
     }
     // Taken, not borrowed: whatever `poll` calls may block as well.
-    let (parker, waker) = KEPT.with(Cell::take).unwrap_or_else(|| {
+    let kept = KEPT.try_with(Cell::take).ok().flatten();
+    let (parker, waker) = kept.unwrap_or_else(|| {
         let parker = Arc::new(Parker::new());
         (parker.clone(), waker(parker))
     });
     let mut context = Context::from_waker(&waker);
     let mut value = poll(&mut context);
     if value.is_pending() {
-        let _away = place::leave();
+        let away = place::leave();
+        let spin_time = away.spin_time().unwrap_or(SPIN_TIME);
         while value.is_pending() {
-            let _ = parker.park_patiently(None, || ());
+            let _ = parker.spin_then_park(spin_time, None, || ());
             value = poll(&mut context);
         }
     }
-    KEPT.with(|kept| kept.set(Some((parker, waker))));
+    // In a thread that ends, there may be nowhere to keep them.
+    let _ = KEPT.try_with(|kept| kept.set(Some((parker, waker))));
     match value {
         Poll::Ready(value) => value,
         Poll::Pending => unreachable!("the wait has just ended"),

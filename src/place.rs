@@ -7,12 +7,15 @@
 use crate::sync::thread_local;
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
 pub(crate) trait Place {
     /// Gives the place back. With `bounded`: does nothing and returns `false` if the pool's `max_parked` jobs
     /// wait already.
     fn leave(&self, bounded: bool) -> bool;
     fn come_back(&self);
+    /// For how long a thread of the pool spins before it sleeps.
+    fn spin_time(&self) -> Duration;
 }
 
 thread_local! {
@@ -21,7 +24,8 @@ thread_local! {
 
 /// Says that this thread is a worker, for as long as it lives.
 pub(crate) fn install(place: Rc<dyn Place>) {
-    PLACE.with(|cell| *cell.borrow_mut() = Some(place));
+    // In a thread that ends, there may be nowhere to keep it.
+    let _ = PLACE.try_with(|cell| cell.replace(Some(place)));
 }
 
 /// This thread is no longer a worker.
@@ -34,6 +38,13 @@ pub(crate) fn uninstall() {
 /// where the place was left already by a wait further down the stack.
 #[must_use]
 pub(crate) struct Away(Option<Rc<dyn Place>>);
+
+impl Away {
+    /// What the pool says, for a worker that has just left its place.
+    pub(crate) fn spin_time(&self) -> Option<Duration> {
+        self.0.as_ref().map(|place| place.spin_time())
+    }
+}
 
 impl Drop for Away {
     fn drop(&mut self) {

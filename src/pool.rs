@@ -1,6 +1,7 @@
 //! The pool as its users know it: its settings, and what it says of itself.
 
 use crate::crew::{Crew, Settings};
+use crate::parker::SPIN_TIME;
 use crate::sync::{Arc, lazy_static, model_has_failed, unwind_safe};
 use crate::worker;
 use std::fmt;
@@ -42,10 +43,14 @@ impl Pool {
     /// The pool of the whole process, where jobs go if nothing else is said. Its threads, 512 at the
     /// most, are started when they are first needed; it lasts as long as the process.
     pub fn global() -> Self {
+        Self::everybodys().clone()
+    }
+
+    pub(crate) fn everybodys() -> &'static Self {
         lazy_static! {
             static ref GLOBAL: Pool = Pool::builder().open(true);
         }
-        GLOBAL.clone()
+        &GLOBAL
     }
 
     /// A pool of one's own.
@@ -109,6 +114,7 @@ pub struct PoolBuilder {
     max_threads: usize,
     max_parked: usize,
     keep_alive: Duration,
+    spin_time: Duration,
     thread_name: String,
     stack_size: Option<usize>,
 }
@@ -119,6 +125,7 @@ impl Default for PoolBuilder {
             max_threads: 512,
             max_parked: 10_000,
             keep_alive: Duration::from_secs(10),
+            spin_time: SPIN_TIME,
             thread_name: "footbridge".into(),
             stack_size: None,
         }
@@ -159,6 +166,22 @@ impl PoolBuilder {
         self
     }
 
+    /// For how long a thread spins before it sleeps, 10 microseconds if not set; zero: not at all. One idle
+    /// thread does, and those whose job waits for an answer, because the next job or the answer is
+    /// often there before a sleeping core is awake. They leave the processor to others in between, and spin for less
+    /// and less long when it doesn't pay. A second at the most. Worth turning off where power counts for more than microseconds.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let frugal = footbridge::Pool::builder().spin_time(Duration::ZERO).build();
+    /// assert_eq!(frugal.spawn_blocking(|| 7).join(), 7);
+    /// ```
+    pub fn spin_time(mut self, spin_time: Duration) -> Self {
+        self.spin_time = spin_time;
+        self
+    }
+
     /// What the threads' names begin with, `footbridge` if not set: they are called `footbridge-0` and so on.
     ///
     /// # Panics
@@ -191,6 +214,7 @@ impl PoolBuilder {
             max_threads: self.max_threads,
             max_parked: self.max_parked,
             keep_alive: self.keep_alive,
+            spin_time: self.spin_time,
             thread_name: self.thread_name,
             stack_size: self.stack_size,
         };

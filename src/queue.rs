@@ -25,6 +25,7 @@ use crate::timers::Timers;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::task::Waker;
 use std::time::Instant;
 
 pub(crate) type Call = Box<dyn FnOnce() + Send>;
@@ -47,8 +48,12 @@ pub(crate) enum Ready {
 /// The loop's own side: one thread's.
 pub(crate) struct Queue {
     pub(crate) inbox: Arc<Inbox>,
+    /// The main future's ticket: the same for one after the other.
+    pub(crate) main: Arc<Ticket>,
     pub(crate) timers: RefCell<Timers>,
     ready: RefCell<VecDeque<Ready>>,
+    // The address of the ticket of what is being polled.
+    polling: Cell<usize>,
     // The inbox's other buffer: the two are swapped, so neither is allocated twice.
     drained: RefCell<Vec<Post>>,
     closed: Cell<bool>,
@@ -56,10 +61,13 @@ pub(crate) struct Queue {
 
 impl Queue {
     pub(crate) fn new(inbox: Inbox) -> Self {
+        let inbox = Arc::new(inbox);
         Self {
-            inbox: Arc::new(inbox),
+            main: Arc::new(Ticket::new(inbox.clone(), NOWHERE)),
+            inbox,
             timers: RefCell::default(),
             ready: RefCell::default(),
+            polling: Cell::new(0),
             drained: RefCell::default(),
             closed: Cell::new(false),
         }
@@ -104,6 +112,12 @@ impl Queue {
                 wake(waker);
             }
         }
+        if self.inbox.may_have_posts() {
+            self.take_posts();
+        }
+    }
+
+    fn take_posts(&self) {
         let mut posts = self.drained.take();
         self.inbox.take(&mut posts);
         for post in posts.drain(..) {
@@ -115,11 +129,53 @@ impl Queue {
         self.drained.replace(posts);
     }
 
+    /// Whether nothing is left in it and nobody else can reach it, apart from `tickets` that nobody holds a
+    /// waker of; so that it may be used again as if it were new. Makes itself small again then.
+    pub(crate) fn is_as_new(self: &Rc<Self>, tickets: usize) -> bool {
+        // A reference is made from another one only, so a count that is down stays down. Read too early, it
+        // is too high. And who has dropped his has posted before: the inbox's lock shows us that.
+        let alone = Rc::strong_count(self) == 1
+            && Arc::strong_count(&self.main) == 1
+            && Arc::strong_count(&self.inbox) == 2 + tickets;
+        let mut timers = self.timers.borrow_mut();
+        let mut ready = self.ready.borrow_mut();
+        let unused = ready.is_empty() && timers.next_deadline().is_none();
+        if !alone || !unused || self.inbox.has_posts() {
+            return false;
+        }
+        ready.shrink_to(SMALL);
+        self.drained.borrow_mut().shrink_to(SMALL);
+        timers.shrink_to(SMALL);
+        true
+    }
+
     /// Closes the inbox and gives back all that will never be run, to be dropped in this order.
     pub(crate) fn close(&self) -> (VecDeque<Ready>, Vec<Post>) {
         self.closed.set(true);
         let posts = self.inbox.close();
         (self.ready.take(), posts)
+    }
+}
+
+/// How many entries a buffer keeps room for when there are none.
+pub(crate) const SMALL: usize = 64;
+
+/// A main future waits for its turns until this is dropped.
+#[must_use]
+pub(crate) struct Main<'a>(&'a Ticket);
+
+impl Queue {
+    pub(crate) fn begin_main(&self) -> Main<'_> {
+        self.main.key.store(MAIN, Ordering::Relaxed);
+        // A waker of one that has ended may have woken it.
+        self.main.scheduled.store(false, Ordering::Relaxed);
+        Main(&self.main)
+    }
+}
+
+impl Drop for Main<'_> {
+    fn drop(&mut self) {
+        self.0.key.store(NOWHERE, Ordering::Relaxed);
     }
 }
 
@@ -136,11 +192,14 @@ impl Running {
     /// If this thread runs a loop already. The text begins with `what` was tried.
     #[track_caller]
     pub(crate) fn enter(queue: &Rc<Queue>, what: &str) -> Self {
-        assert!(
-            !is_running(),
-            "{what}: an event loop is already running on this thread; await the future or spawn it there"
-        );
-        Self::replace(queue)
+        let running = Self::replace(queue);
+        if running.0.is_some() {
+            drop(running);
+            panic!(
+                "{what}: an event loop is already running on this thread; await the future or spawn it there"
+            );
+        }
+        running
     }
 
     /// For the end of a loop, which may come while another one runs.
@@ -166,9 +225,11 @@ pub(crate) fn is_running() -> bool {
         .unwrap_or(false)
 }
 
-/// Whether this thread runs a loop whose wakers call no host's hook: they do their work and return.
-pub(crate) fn is_hookless() -> bool {
-    let is = |queue: &Rc<Queue>| !queue.inbox.has_hook();
+/// Whether `waker` does its work and returns: it is of the task that this thread's loop polls, and that loop has no
+/// host whose hook it would call. A stranger's may wait for whatever it likes.
+pub(crate) fn is_quick(waker: &Waker) -> bool {
+    let is =
+        |queue: &Rc<Queue>| !queue.inbox.has_hook() && waker.data().addr() == queue.polling.get();
     RUNNING
         .try_with(|running| running.borrow().as_ref().is_some_and(is))
         .unwrap_or(false)
@@ -196,6 +257,9 @@ pub(crate) struct Ticket {
 /// The key of a task that isn't kept: not yet, or not any more.
 pub(crate) const NOWHERE: usize = usize::MAX;
 
+/// The key of the main future.
+pub(crate) const MAIN: usize = NOWHERE - 1;
+
 impl Ticket {
     pub(crate) fn new(inbox: Arc<Inbox>, key: usize) -> Self {
         Self {
@@ -219,7 +283,8 @@ impl Ticket {
     }
 
     /// Before a poll: from now on a wake counts for the next one.
-    pub(crate) fn begin_poll(&self) {
+    pub(crate) fn begin_poll(self: &Arc<Self>, queue: &Queue) {
+        queue.polling.set(Arc::as_ptr(self).addr());
         self.scheduled.store(false, Ordering::Relaxed);
     }
 

@@ -1,7 +1,6 @@
 //! The way into async code, and the smallest thing to do in there.
 
-use crate::event_loop::EventLoop;
-use crate::queue::is_running;
+use crate::kept::with_loop;
 use std::future::{Future, poll_fn};
 use std::task::Poll;
 
@@ -20,11 +19,7 @@ use std::task::Poll;
 /// ```
 #[track_caller]
 pub fn run<F: Future>(main: F) -> F::Output {
-    assert!(
-        !is_running(),
-        "footbridge::run: an event loop is already running on this thread; await the future or spawn it there"
-    );
-    EventLoop::new().run_until(main)
+    with_loop(|event_loop| event_loop.enter(main, "footbridge::run"))
 }
 
 /// Lets everything else that is ready have its turn, once. Works on any executor.

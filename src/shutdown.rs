@@ -80,11 +80,11 @@ impl Pool {
                     .iter()
                     .filter(|desk| own.as_ref().is_none_or(|own| !Arc::ptr_eq(own, desk)));
                 let jobs = others.filter_map(|desk| {
-                    let (since, submitted_at) = (*desk.current.lock())?;
+                    let current = (*desk.current.lock())?;
                     Some(RunningJob {
                         thread: desk.name.clone(),
-                        since,
-                        submitted_at,
+                        since: current.since,
+                        submitted_at: current.submitted_at,
                     })
                 });
                 return Err(StillRunning {
@@ -136,7 +136,8 @@ impl RunningJob {
         &self.thread
     }
 
-    /// The time since it began: it goes on counting, also when the job has ended since.
+    /// The time since it began, at most: it counts from when its thread last looked for jobs and took this one and
+    /// some more. It goes on counting, also when the job has ended since.
     pub fn running_for(&self) -> Duration {
         now().saturating_duration_since(self.since)
     }

@@ -16,14 +16,12 @@ use crate::join::{Erased, JoinCell, JoinError, contain, discard};
 use crate::sync::Arc;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 pub(crate) struct Task {
     // Empty once the task has ended.
     future: Option<Pin<Box<dyn Step>>>,
     cell: Arc<dyn Erased>,
-    // Whether the cell knows whom to wake for an abort.
-    watched: bool,
 }
 
 /// A future that hands its own output on, so that the loop needn't know the type.
@@ -75,7 +73,6 @@ impl Task {
         Self {
             future: Some(Box::pin(future)),
             cell,
-            watched: false,
         }
     }
 
@@ -88,18 +85,20 @@ impl Task {
             return Poll::Ready(());
         };
         self.future = future.step(context, &*self.cell);
-        if self.future.is_none() {
-            return Poll::Ready(());
+        match self.future {
+            Some(_) => Poll::Pending,
+            None => Poll::Ready(()),
         }
+    }
+
+    /// After the first poll: has an abort wake the task. Ready: it has been aborted meanwhile, and has ended.
+    pub(crate) fn watch(&mut self, waker: &Waker) -> Poll<()> {
         // A task whose handle is gone can't be aborted, and needs no watching.
-        if !self.watched && Arc::strong_count(&self.cell) > 1 {
-            self.watched = self.cell.watch(context.waker().clone());
-            if !self.watched {
-                self.end(JoinError::aborted());
-                return Poll::Ready(());
-            }
+        if Arc::strong_count(&self.cell) == 1 || self.cell.watch(waker.clone()) {
+            return Poll::Pending;
         }
-        Poll::Pending
+        self.end(JoinError::aborted());
+        Poll::Ready(())
     }
 
     fn end(&mut self, why: JoinError) {

@@ -26,18 +26,19 @@ pub(crate) struct Kept {
 }
 
 impl Tasks {
-    pub(crate) fn insert(&mut self, task: Task, ticket: Arc<Ticket>) -> usize {
+    pub(crate) fn insert(&mut self, task: Task, ticket: Arc<Ticket>) -> (usize, &Kept) {
         let key = self.vacant.pop().unwrap_or_else(|| {
             self.places.push(None);
             self.places.len() - 1
         });
-        self.places[key] = Some(Kept {
+        let number = self.spawned;
+        self.spawned += 1;
+        let kept = self.places[key].insert(Kept {
             task: Some(task),
             ticket,
-            number: self.spawned,
+            number,
         });
-        self.spawned += 1;
-        key
+        (key, kept)
     }
 
     pub(crate) fn get(&mut self, key: usize) -> Option<&mut Kept> {
@@ -55,6 +56,16 @@ impl Tasks {
             self.vacant = Vec::new();
         }
         kept.ticket
+    }
+
+    /// None of the places is taken.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.places.len() == self.vacant.len()
+    }
+
+    /// How many tickets are kept for tasks to come.
+    pub(crate) fn spare(&self) -> usize {
+        self.spare.len()
     }
 
     /// A ticket for a task that isn't kept yet.

@@ -86,6 +86,15 @@ impl Timers {
         self.wakers[place].take().map(|(_, waker)| waker)
     }
 
+    /// Gives back memory that so many timers don't need. There are none.
+    pub(crate) fn shrink_to(&mut self, timers: usize) {
+        self.heap.shrink_to(timers);
+        if self.wakers.capacity() > timers {
+            self.wakers = Vec::new();
+            self.vacant = Vec::new();
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.heap.is_empty()
     }

@@ -25,7 +25,7 @@
 //! to see whether the others get on with them. If they don't, it takes one, and twice as many come as the last time.
 
 use crate::crew::{Crew, LOOKER, SURPLUS};
-use crate::idle::{Book, Desk, Role};
+use crate::idle::{Book, Current, Desk, Role};
 use crate::job::{Queued, Runner};
 use crate::join::{contain, discard};
 use crate::own::{self, Own, OwnQueue};
@@ -34,6 +34,7 @@ use crate::place::{self, Place};
 use crate::sync::{Arc, Local, MutexGuard, Ordering, fence, now};
 use std::cell::Cell;
 use std::ops::ControlFlow;
+use std::panic::Location;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -52,6 +53,8 @@ pub(crate) struct Worker {
     looking: Rc<Cell<bool>>,
     /// How many jobs of its own queue it has taken in a row.
     own_in_a_row: usize,
+    /// What `Desk::current` says.
+    current: Option<Current>,
 }
 
 pub(crate) fn main(crew: Arc<Crew>, desk: Arc<Desk>, local: Local<Queued>, role: Role) {
@@ -90,10 +93,14 @@ impl Place for WorkersPlace {
     fn come_back(&self) {
         self.crew.come_back();
     }
+
+    fn spin_time(&self) -> Duration {
+        self.crew.settings.spin_time
+    }
 }
 
 impl Worker {
-    /// This thread is a worker, until `end`.
+    /// Makes this thread a worker.
     pub(crate) fn begin(
         crew: Arc<Crew>,
         desk: Arc<Desk>,
@@ -117,6 +124,7 @@ impl Worker {
             local,
             looking,
             own_in_a_row: 0,
+            current: None,
         }
     }
 
@@ -130,6 +138,7 @@ impl Worker {
         if taken % FAIRNESS == FAIRNESS - 1 {
             let others = crew.steal_from_workers(&crew.book.lock(), taken);
             if others.is_some() {
+                self.own_in_a_row = 0;
                 return others;
             }
         }
@@ -156,11 +165,31 @@ impl Worker {
             .taken
             .store(taken.wrapping_add(1), Ordering::Relaxed);
         self.stop_looking();
-        *self.desk.current.lock() = Some((now(), job.submitted_at()));
+        self.show(job.submitted_at());
         // The last of a job may take something of a user's with it, whose drop may panic.
         if let Err(payload) = contain(|| job.run(self)) {
             discard(payload);
         }
+    }
+
+    /// Says on the desk what runs here. The clock is read once for all the jobs that come from the own queue
+    /// in a row: reading it costs as much as the rest of what is done for a short job.
+    fn show(&mut self, submitted_at: &'static Location<'static>) {
+        let since = match &self.current {
+            Some(current) if self.own_in_a_row > 0 => {
+                if std::ptr::eq(current.submitted_at, submitted_at) {
+                    return;
+                }
+                current.since
+            }
+            _ => now(),
+        };
+        let current = Current {
+            since,
+            submitted_at,
+        };
+        self.current = Some(current);
+        *self.desk.current.lock() = self.current;
     }
 
     /// This thread has found a job, and may be gone for long. If it was the last one looking, and
@@ -218,6 +247,7 @@ impl Worker {
             crew.unseen.swap(true, Ordering::Relaxed);
         }
         drop(book);
+        self.own_in_a_row = 0;
         self.run(job);
         ControlFlow::Continue(())
     }
@@ -233,6 +263,7 @@ impl Worker {
                 return ControlFlow::Break(());
             }
             drop(book);
+            self.current = None;
             *self.desk.current.lock() = None;
             woken = crew.idle(&self.desk, deadline);
             book = crew.book.lock();

@@ -93,19 +93,22 @@ fn what_a_job_captured_may_take_long_to_drop_and_the_others_go_on() {
     });
 }
 
+/// A waker that waits for a job of the pool.
+struct Waits(Pool, Sender<u32>);
+
+impl Wake for Waits {
+    fn wake(self: Arc<Self>) {
+        let (answer, answers) = mpsc::channel();
+        // Waits in a way that the pool knows nothing of.
+        let job = self.0.spawn_blocking(move || answer.send(3).unwrap());
+        job.detach();
+        self.1.send(answers.recv().unwrap()).unwrap();
+    }
+}
+
 // Decision 18
 #[test]
 fn a_waker_may_wait_for_another_job_of_the_pool() {
-    struct Waits(Pool, Sender<u32>);
-    impl Wake for Waits {
-        fn wake(self: Arc<Self>) {
-            let (answer, answers) = mpsc::channel();
-            // Waits in a way that the pool knows nothing of.
-            let job = self.0.spawn_blocking(move || answer.send(3).unwrap());
-            job.detach();
-            self.1.send(answers.recv().unwrap()).unwrap();
-        }
-    }
     watched(|| {
         let pool = Pool::builder().max_threads(8).build();
         let (open, gate) = mpsc::channel::<()>();
@@ -114,6 +117,25 @@ fn a_waker_may_wait_for_another_job_of_the_pool() {
         let waker = Waker::from(Arc::new(Waits(pool.clone(), answered)));
         let polled = Pin::new(&mut job).poll(&mut Context::from_waker(&waker));
         assert!(polled.is_pending());
+        open.send(()).unwrap();
+        assert_eq!(answers.recv(), Ok(3));
+        job.join();
+    });
+}
+
+// Decision 18
+#[test]
+fn it_may_also_where_the_job_was_polled_with_it_inside_a_task_of_a_loop() {
+    watched(|| {
+        let pool = Pool::builder().max_threads(8).build();
+        let (open, gate) = mpsc::channel::<()>();
+        let (answered, answers) = mpsc::channel();
+        let waker = Waker::from(Arc::new(Waits(pool.clone(), answered)));
+        let mut job = pool.spawn_blocking(move || gate.recv().unwrap());
+        run(async {
+            let polled = Pin::new(&mut job).poll(&mut Context::from_waker(&waker));
+            assert!(polled.is_pending());
+        });
         open.send(()).unwrap();
         assert_eq!(answers.recv(), Ok(3));
         job.join();

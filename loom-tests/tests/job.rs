@@ -1,7 +1,7 @@
 //! A job between the worker that runs it and the caller that waits for it, or goes away.
 
 use footbridge::Limiter;
-use loom_tests::internals::{Job, Outcome, Refusal, Run, block_on};
+use loom_tests::internals::{Job, Outcome, Refusal, Run, Token, block_on};
 use loom_tests::{Arc, Data, Flag, Guard, explore, spawn};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 
@@ -35,10 +35,11 @@ fn what_a_job_held_is_gone_before_its_result_is_seen() {
         let gone = Data::default();
         let limiter = Limiter::new(1);
         let guard = Guard(gone.clone());
-        let job = job(move || {
+        let mut job = job(move || {
             let _guard = &guard;
         });
-        job.set_permit(limiter.try_acquire().unwrap());
+        let token = Token::new(0, limiter.try_acquire().unwrap());
+        Arc::get_mut(&mut job).unwrap().set_token(token);
         let worker = job.clone();
         spawn(move || worker.run(&mut ()));
         block_on(|context| job.poll(context, true));

@@ -1,6 +1,6 @@
 //! Other threads post to a loop: that is awake, falls asleep, is closing, or belongs to a host.
 
-use footbridge::{EventLoop, Handle, run};
+use footbridge::{EventLoop, Handle, run, yield_now};
 use loom_tests::internals::Parker;
 use loom_tests::{Arc, Data, Guard, elsewhere, explore, explore_within, spawn};
 use std::cell::Cell;
@@ -169,5 +169,52 @@ fn a_sleep_ends_while_another_thread_posts_and_after() {
             posting.join().unwrap();
             footbridge::time::sleep(Duration::from_secs(1)).await;
         });
+    });
+}
+
+#[test]
+fn a_post_to_a_loop_that_has_ended_is_nothing_to_the_next_one_on_its_thread() {
+    explore(|| {
+        let (ran_by, let_go) = (Data::default(), Data::default());
+        let by = ran_by.clone();
+        let posting = run(async {
+            CALLS.with(|loops| loops.set(1));
+            let (handle, without) = (Handle::current(), let_go.clone());
+            let posting = spawn(move || {
+                handle.call_soon(move || by.set(CALLS.with(Cell::get)));
+                drop(handle);
+                without.set(1);
+            });
+            // Loom doesn't see who holds an `Arc`: so it is shown a step before which the thread may let go.
+            let_go.get();
+            posting
+        });
+        run(async {
+            CALLS.with(|loops| loops.set(2));
+            for _ in 0..3 {
+                yield_now().await;
+            }
+        });
+        posting.join().unwrap();
+        assert_ne!(ran_by.get(), 2);
+    });
+}
+
+#[test]
+fn a_wake_of_a_main_future_that_has_ended_is_nothing_to_the_next_one_on_its_thread() {
+    explore_within(3, || {
+        let waking = run(poll_fn(|context| {
+            let late = context.waker().clone();
+            Poll::Ready(spawn(move || late.wake()))
+        }));
+        let sleeping = footbridge::time::sleep(Duration::from_secs(1));
+        let mut sleeping = std::pin::pin!(sleeping);
+        let mut polls = 0;
+        run(poll_fn(|context| {
+            polls += 1;
+            sleeping.as_mut().poll(context)
+        }));
+        assert_eq!(polls, 2, "nobody woke it but the timer");
+        waking.join().unwrap();
     });
 }

@@ -1,0 +1,271 @@
+//! What a blocking call knows of where it comes from: the loop it belongs to, the calls that it is nested
+//! in, and whether its caller has gone away.
+//!
+//! The rule: that the caller is gone, and that the job waits for a nested call, stand under one
+//! lock. Between two of them a job could begin to wait after it had been looked for, and for ever.
+
+use crate::handle::Handle;
+use crate::join::{Erased, discard};
+use crate::queue;
+use crate::sync::{Arc, AtomicBool, Mutex, Ordering, thread_local};
+use std::cell::RefCell;
+use std::fmt;
+use std::panic::Location;
+
+/// The part of a job that its nested calls, and its caller, share.
+pub struct Scope {
+    home: Option<Handle>,
+    submitted_at: &'static Location<'static>,
+    // Written under the lock; those who only ask don't take it.
+    gone: AtomicBool,
+    // There are ties, or were. Spares most jobs a lock.
+    tied: AtomicBool,
+    ties: Mutex<Option<Box<Ties>>>,
+}
+
+/// What most jobs have none of.
+#[derive(Default)]
+struct Ties {
+    nested: Option<Nested>,
+    parent: Option<Arc<dyn Call>>,
+    token: Option<Token>,
+}
+
+/// The async function that a job waits for: its task is aborted if the job's caller goes away.
+pub(crate) type Nested = Arc<dyn Erased + Send + Sync>;
+
+/// A limiter's token that a job holds, given back when this is dropped.
+pub struct Token {
+    limiter: usize,
+    _permit: Box<dyn Send>,
+}
+
+impl Token {
+    /// `limiter` is the address of the one that the permit is of.
+    pub fn new(limiter: usize, permit: impl Send + 'static) -> Self {
+        Self {
+            limiter,
+            _permit: Box::new(permit),
+        }
+    }
+}
+
+/// A job, as seen by what is nested in it.
+pub trait Call: Send + Sync {
+    fn scope(&self) -> &Scope;
+}
+
+impl Scope {
+    pub(crate) fn new(submitted_at: &'static Location<'static>) -> Self {
+        Self {
+            home: None,
+            submitted_at,
+            gone: AtomicBool::new(false),
+            tied: AtomicBool::new(false),
+            ties: Mutex::new(None),
+        }
+    }
+
+    /// Says which loop this call belongs to, and which call it is made on behalf of. Before it is submitted.
+    pub(crate) fn set_origin(&mut self, home: Option<Handle>, parent: Option<Arc<dyn Call>>) {
+        self.home = home;
+        if parent.is_some() {
+            self.tie(|ties| ties.parent = parent);
+        }
+    }
+
+    /// Gives it a token to hold until it ends. Before it is submitted.
+    pub(crate) fn set_token(&mut self, token: Token) {
+        self.tie(|ties| ties.token = Some(token));
+    }
+
+    /// Whether there is anything to `end`. For the thread that runs the call, or who has kept it from being run.
+    pub(crate) fn is_tied(&self) -> bool {
+        self.tied.load(Ordering::Relaxed)
+    }
+
+    fn tie(&self, tie: impl FnOnce(&mut Ties)) {
+        // Read by the thread that runs the job, which is this one or is given the job after this.
+        self.tied.store(true, Ordering::Relaxed);
+        tie(self.ties.lock().get_or_insert_default());
+    }
+
+    /// The loop that the call belongs to.
+    pub(crate) fn home(&self) -> Option<&Handle> {
+        self.home.as_ref()
+    }
+
+    pub(crate) fn submitted_at(&self) -> &'static Location<'static> {
+        self.submitted_at
+    }
+
+    /// The caller has gone away.
+    pub(crate) fn cancel(&self) {
+        let mut ties = self.ties.lock();
+        self.gone.store(true, Ordering::Release); // Pairs with the load in `is_gone`.
+        let nested = ties.as_mut().and_then(|ties| ties.nested.take());
+        drop(ties);
+        if let Some(nested) = nested {
+            nested.abort();
+        }
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire) // Pairs with the store in `cancel`.
+    }
+
+    /// The job is about to wait for `nested`. Refused, if the caller is gone.
+    pub(crate) fn begin_wait(&self, nested: Nested) -> Result<(), Cancelled> {
+        self.tied.store(true, Ordering::Relaxed); // As in `tie`.
+        let mut ties = self.ties.lock();
+        if self.is_gone() {
+            drop(ties);
+            drop(nested);
+            return Err(Cancelled(()));
+        }
+        ties.get_or_insert_default().nested = Some(nested);
+        Ok(())
+    }
+
+    pub(crate) fn end_wait(&self) {
+        let nested = self
+            .ties
+            .lock()
+            .as_mut()
+            .and_then(|ties| ties.nested.take());
+        drop(nested);
+    }
+
+    /// Nobody waits for this call on behalf of another one any more.
+    pub(crate) fn orphan(&self) {
+        let parent = self
+            .ties
+            .lock()
+            .as_mut()
+            .and_then(|ties| ties.parent.take());
+        discard(parent);
+    }
+
+    /// It is done: it holds no token, and keeps no ancestor.
+    pub(crate) fn end(&self) {
+        let ties = self.ties.lock().take();
+        discard(ties);
+    }
+}
+
+impl Handle {
+    /// The current loop: the one that this thread runs, or inside a job the one that submitted it.
+    ///
+    /// # Panics
+    /// Where there is none. [`try_current`](Self::try_current) says `None` instead.
+    #[track_caller]
+    pub fn current() -> Self {
+        Self::try_current().expect(
+            "Handle::current: no event loop here; call it inside footbridge::run, or in a job that \
+             a loop has submitted",
+        )
+    }
+
+    /// The current loop, if there is one.
+    ///
+    /// ```
+    /// assert!(footbridge::Handle::try_current().is_none());
+    /// ```
+    pub fn try_current() -> Option<Self> {
+        match queue::running() {
+            Some(queue) => Some(Self {
+                inbox: queue.inbox.clone(),
+            }),
+            None => CALL
+                .try_with(|call| call.borrow().as_ref()?.scope().home.clone())
+                .ok()
+                .flatten(),
+        }
+    }
+}
+
+thread_local! {
+    // The job that this thread runs, or on whose behalf the loop polls a task.
+    static CALL: RefCell<Option<Arc<dyn Call>>> = const { RefCell::new(None) };
+}
+
+/// The call that the code on this thread belongs to.
+pub(crate) fn current_call() -> Option<Arc<dyn Call>> {
+    CALL.try_with(|call| call.borrow().clone()).ok().flatten()
+}
+
+/// Makes `call` the current one until the guard is dropped.
+pub(crate) fn enter_call(call: Option<Arc<dyn Call>>) -> impl Drop {
+    struct Restore(Option<Arc<dyn Call>>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            let left = CALL.try_with(|call| call.replace(self.0.take()));
+            drop(left);
+        }
+    }
+    // In a thread that ends, the thread-local may be gone: then nothing there belongs to a call.
+    let before = CALL.try_with(|current| current.replace(call));
+    Restore(before.ok().flatten())
+}
+
+/// Where the tokens of `limiter` were asked for that the current call and those it is nested in hold.
+pub(crate) fn tokens_held_by_ancestors(limiter: usize) -> Vec<&'static Location<'static>> {
+    let mut asked_at = Vec::new();
+    let mut call = current_call();
+    while let Some(this) = call {
+        let scope = this.scope();
+        let ties = scope.ties.lock();
+        let token = ties.as_ref().and_then(|ties| ties.token.as_ref());
+        if token.is_some_and(|token| token.limiter == limiter) {
+            asked_at.push(scope.submitted_at);
+        }
+        call = ties.as_ref().and_then(|ties| ties.parent.clone());
+    }
+    asked_at
+}
+
+/// Inside a job: has the caller gone away? A job that takes long asks now and then, and stops.
+///
+/// The caller is gone once the future of the call has been dropped. Outside a job nobody can have
+/// gone away, and the answer is `Ok`. Cheap: a thread-local and one atomic load.
+///
+/// # Errors
+/// [`Cancelled`], from when the caller is gone until the job ends.
+///
+/// ```
+/// use footbridge::{asyncify, check_cancelled, run};
+///
+/// fn sum(numbers: Vec<u64>) -> Result<u64, footbridge::Cancelled> {
+///     let mut sum = 0;
+///     for number in numbers {
+///         check_cancelled()?;
+///         sum += number;
+///     }
+///     Ok(sum)
+/// }
+///
+/// assert_eq!(run(async { asyncify(sum)(vec![1, 2, 3]).await }), Ok(6));
+/// ```
+pub fn check_cancelled() -> Result<(), Cancelled> {
+    let gone = CALL.try_with(|call| {
+        call.borrow()
+            .as_ref()
+            .is_some_and(|call| call.scope().is_gone())
+    });
+    match gone {
+        Ok(true) => Err(Cancelled(())),
+        _ => Ok(()),
+    }
+}
+
+/// The caller of this job has gone away: nobody waits for what it returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cancelled(pub(crate) ());
+
+impl fmt::Display for Cancelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the caller of this job has gone away")
+    }
+}
+
+impl std::error::Error for Cancelled {}

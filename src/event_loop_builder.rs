@@ -1,0 +1,105 @@
+//! How a loop is made. Beside its settings it carries the pool that its jobs go to, of which it knows nothing, not
+//! even the type: the bridges take it out again.
+
+use crate::event_loop::EventLoop;
+use crate::inbox::Hook;
+use crate::parker::SPIN_TIME;
+use crate::pool::Pool;
+use crate::queue::{Inbox, Queue};
+use std::any::Any;
+use std::fmt;
+use std::time::Duration;
+
+impl EventLoop {
+    /// A loop whose jobs go to the global pool.
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// A loop with other settings.
+    pub fn builder() -> EventLoopBuilder {
+        EventLoopBuilder::default()
+    }
+}
+
+impl Default for EventLoop {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Settings for an [`EventLoop`].
+///
+/// ```
+/// use std::sync::mpsc;
+///
+/// let (woken, host) = mpsc::channel();
+/// let event_loop = footbridge::EventLoop::builder()
+///     .on_wake(move || woken.send(()).unwrap())
+///     .build();
+/// event_loop.handle().call_soon(|| ());
+/// host.recv().unwrap(); // time for a tick
+/// ```
+#[must_use]
+pub struct EventLoopBuilder {
+    spin_time: Duration,
+    hook: Option<Hook>,
+    pool: Option<Box<dyn Any + Send + Sync>>,
+}
+
+impl Default for EventLoopBuilder {
+    fn default() -> Self {
+        Self {
+            spin_time: SPIN_TIME,
+            hook: None,
+            pool: None,
+        }
+    }
+}
+
+impl EventLoopBuilder {
+    /// For how long the loop spins before it sleeps, 10 microseconds if not set; zero: not at all. As
+    /// [`PoolBuilder::spin_time`](crate::PoolBuilder::spin_time), on the side of who awaits a job.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let mut frugal = footbridge::EventLoop::builder().spin_time(Duration::ZERO).build();
+    /// assert_eq!(frugal.run_until(footbridge::spawn_blocking(|| 7)), 7);
+    /// ```
+    pub fn spin_time(mut self, spin_time: Duration) -> Self {
+        self.spin_time = spin_time;
+        self
+    }
+
+    /// Has the jobs of this loop run on `pool`, unless a call names another one.
+    pub fn pool(mut self, pool: &Pool) -> Self {
+        self.pool = Some(Box::new(pool.clone()));
+        self
+    }
+
+    /// Has `hook` called when the loop has something to do that its host should
+    /// [`tick`](EventLoop::tick) for: at most once for each tick, from whichever thread brought the
+    /// work, with no lock held. A panic in it is reported by the panic hook and harms nobody.
+    ///
+    /// It is called on the loop's own thread too. A host that asks for the [`next_deadline`](EventLoop::next_deadline)
+    /// before each wait needn't wake itself from there.
+    ///
+    /// Also called on the loop's own thread: a host that asks [`next_deadline`](EventLoop::next_deadline) before
+    /// each wait need not be woken from there.
+    pub fn on_wake(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
+        self.hook = Some(Box::new(hook));
+        self
+    }
+
+    /// Makes the loop. It belongs to this thread.
+    pub fn build(self) -> EventLoop {
+        EventLoop::of(Queue::new(Inbox::new(self.spin_time, self.hook, self.pool)))
+    }
+}
+
+impl fmt::Debug for EventLoopBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventLoopBuilder").finish_non_exhaustive()
+    }
+}
