@@ -55,7 +55,8 @@ pub(crate) struct Crew {
     pub(crate) book: Mutex<Book>,
     pub(crate) awake: AtomicUsize,
     /// Some thread's own queue may hold jobs: the last one to stop looking has to bring another, who
-    /// looks there, even if he sees no more jobs himself.
+    /// looks there, even if he sees no more jobs himself. Marked with a swap: a store would hide the marks
+    /// before it, and what they stand for, from who wipes them off.
     pub(crate) unseen: AtomicBool,
     closed: AtomicBool,
     /// An idle worker is spinning: one at a time.
@@ -109,7 +110,7 @@ impl Crew {
             Some(local) => {
                 first = local.is_empty() && self.injector.is_empty();
                 local.push(job);
-                self.unseen.store(true, Ordering::Release); // Pairs with the swap in `Worker::rest`.
+                self.unseen.swap(true, Ordering::Release); // Pairs with the swap in `Worker::rest`.
             }
             None => {
                 first = self.injector.is_empty();
@@ -160,7 +161,7 @@ impl Crew {
         }
     }
 
-    fn new_desk(&self, local: &Local<Queued>) -> Arc<Desk> {
+    pub(crate) fn new_desk(&self, local: &Local<Queued>) -> Arc<Desk> {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
         Arc::new(Desk {
             name: format!("{}-{number}", self.settings.thread_name),
@@ -173,7 +174,7 @@ impl Crew {
         })
     }
 
-    fn start(self: &Arc<Self>, desk: Arc<Desk>, local: Local<Queued>, role: Role) {
+    pub(crate) fn start(self: &Arc<Self>, desk: Arc<Desk>, local: Local<Queued>, role: Role) {
         let body = {
             let (crew, desk) = (self.clone(), desk.clone());
             let thread_main = self.thread_main;

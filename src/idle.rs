@@ -60,7 +60,7 @@ pub(crate) struct Progress {
 
 /// What a thread that is brought in shall do.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub(crate) enum Role {
+pub enum Role {
     /// Look for a job at once.
     Look,
     /// See whether the others get on with the queue, and step in if they don't.

@@ -203,17 +203,9 @@ pub use shutdown::{RunningJob, StillRunning};
 pub use spawner::{LocalSpawner, spawn};
 pub use syncify::{AsyncFunction, Syncify, syncify};
 
-/// What the models in `loom-tests` look at from near. These are `pub` in private modules, so without the
-/// cfg nobody outside reaches them.
 #[cfg(footbridge_loom)]
 #[doc(hidden)]
-pub mod internals {
-    pub use crate::call::Token;
-    pub use crate::job::{Job, Outcome, Run};
-    pub use crate::parker::{Parker, Woken, block_on};
-    pub use crate::refusal::Refusal;
-    pub use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};
-}
+pub mod internals;
 
 #[cfg(doc)]
 #[doc = include_str!("../docs/model-checking.md")]

@@ -58,25 +58,7 @@ pub(crate) struct Worker {
 }
 
 pub(crate) fn main(crew: Arc<Crew>, desk: Arc<Desk>, local: Local<Queued>, role: Role) {
-    let local = Rc::new(local);
-    own::adopt(Own {
-        crew: crew.address(),
-        desk: desk.clone(),
-        local: local.clone(),
-    });
-    let looking = Rc::new(Cell::new(role == Role::Look));
-    place::install(Rc::new(WorkersPlace {
-        crew: crew.clone(),
-        looking: looking.clone(),
-    }));
-    let mut worker = Worker {
-        crew,
-        desk,
-        local,
-        looking,
-        own_in_a_row: 0,
-        current: None,
-    };
+    let mut worker = Worker::begin(crew, desk, local, role);
     let mut next = match role {
         Role::Look => ControlFlow::Continue(()),
         Role::Watch => worker.watch(),
@@ -118,6 +100,34 @@ impl Place for WorkersPlace {
 }
 
 impl Worker {
+    /// Makes this thread a worker.
+    pub(crate) fn begin(
+        crew: Arc<Crew>,
+        desk: Arc<Desk>,
+        local: Local<Queued>,
+        role: Role,
+    ) -> Self {
+        let local = Rc::new(local);
+        own::adopt(Own {
+            crew: crew.address(),
+            desk: desk.clone(),
+            local: local.clone(),
+        });
+        let looking = Rc::new(Cell::new(role == Role::Look));
+        place::install(Rc::new(WorkersPlace {
+            crew: crew.clone(),
+            looking: looking.clone(),
+        }));
+        Self {
+            crew,
+            desk,
+            local,
+            looking,
+            own_in_a_row: 0,
+            current: None,
+        }
+    }
+
     fn find(&mut self) -> Option<Queued> {
         let crew = &self.crew;
         if crew.awake.load(Ordering::Relaxed) & SURPLUS != 0 {
@@ -149,7 +159,7 @@ impl Worker {
         }
     }
 
-    fn run(&mut self, job: Queued) {
+    pub(crate) fn run(&mut self, job: Queued) {
         let taken = self.desk.taken.load(Ordering::Relaxed);
         self.desk
             .taken
@@ -189,7 +199,7 @@ impl Worker {
     fn stop_looking(&mut self) {
         let crew = &self.crew;
         if !self.local.is_empty() {
-            crew.unseen.store(true, Ordering::Release); // Pairs with the swap in `rest`.
+            crew.unseen.swap(true, Ordering::Release); // Pairs with the swap in `rest`.
         }
         if self.looking.take() {
             crew.awake.fetch_sub(LOOKER, Ordering::SeqCst);
@@ -237,7 +247,7 @@ impl Worker {
         let _ = book.wake_up(&self.desk);
         crew.update(&book);
         if crew.has_jobs(&book) {
-            crew.unseen.store(true, Ordering::Relaxed);
+            crew.unseen.swap(true, Ordering::Relaxed);
         }
         drop(book);
         self.own_in_a_row = 0;

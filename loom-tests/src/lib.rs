@@ -7,7 +7,7 @@ compile_error!(
 );
 
 pub use footbridge::internals;
-pub use loom::thread::spawn;
+pub use loom::thread::{spawn, yield_now};
 pub use std::sync::Arc;
 
 use loom::sync::atomic::{

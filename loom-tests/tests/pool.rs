@@ -302,23 +302,3 @@ fn a_job_in_the_queue_of_a_waiting_worker_gets_a_third_thread() {
         end(&pool);
     });
 }
-
-#[test]
-fn a_watcher_that_lies_down_leaves_no_job_behind() {
-    explore_within(1, || {
-        let pool = pool_of(3);
-        let parkers = [Arc::new(Parker::new()), Arc::new(Parker::new())];
-        let [first, second] = parkers.clone();
-        let park = |parker: Arc<Parker>| {
-            move || {
-                let _ = parker.park(None);
-            }
-        };
-        pool.spawn_blocking(park(first)).detach();
-        pool.spawn_blocking(|| ()).detach();
-        pool.spawn_blocking(park(second)).detach();
-        pool.spawn_blocking(move || parkers.iter().for_each(|parker| parker.unpark()))
-            .join();
-        end(&pool);
-    });
-}

@@ -1,0 +1,135 @@
+//! Single steps of the pool's threads against each other, from a state that is set up by hand, since the whole
+//! pool takes too many steps to come to it.
+
+use footbridge::{EventLoop, Pool};
+use loom_tests::internals::{self, Job, Looker, Parker, Queued, Role};
+use loom_tests::{Arc, explore, explore_within, spawn, yield_now};
+use std::panic::Location;
+use std::time::Duration;
+
+/// Of threads that stay until the pool is shut down.
+fn pool_of(threads: usize) -> Pool {
+    Pool::builder()
+        .max_threads(threads)
+        .keep_alive(Duration::MAX)
+        .build()
+}
+
+fn end(pool: &Pool) {
+    pool.shutdown(Duration::MAX).unwrap();
+}
+
+fn job(f: impl FnOnce() + Send + 'static) -> Queued {
+    Arc::new(Job::new(f, Location::caller()))
+}
+
+#[test]
+fn a_job_left_to_a_watcher_that_lies_down_is_run() {
+    explore_within(1, || {
+        let pool = pool_of(2);
+        let parker = Arc::new(Parker::new());
+        let (other, waker) = (pool.clone(), parker.clone());
+        internals::queue(&pool, job(|| ()));
+        internals::start_worker(&pool, Role::Watch);
+        spawn(move || {
+            // With a job before it, it is left to the watcher.
+            other.spawn_blocking(move || waker.unpark()).detach();
+        });
+        if let Some(job) = internals::take(&pool) {
+            job.run(&mut ());
+        }
+        let _ = parker.park(None);
+        end(&pool);
+    });
+}
+
+#[test]
+fn a_job_in_a_busy_threads_own_queue_is_seen_by_who_falls_asleep_or_by_who_looks() {
+    explore_within(2, || {
+        let pool = pool_of(3);
+        let parker = Arc::new(Parker::new());
+        let (other, waker) = (pool.clone(), parker.clone());
+        let mut looker = Looker::new(&pool);
+        internals::start_worker(&pool, Role::Look);
+        let busy = spawn(move || {
+            let busy = internals::be_busy(&other);
+            other.spawn_blocking(move || waker.unpark()).detach();
+            busy
+        });
+        yield_now();
+        looker.run(job(move || {
+            let _ = parker.park(None);
+        }));
+        drop((looker, busy.join()));
+        end(&pool);
+    });
+}
+
+#[test]
+fn a_submit_to_a_full_pool_against_its_shutdown_is_answered() {
+    explore(|| {
+        let pool = pool_of(1);
+        let busy = internals::be_busy(&pool);
+        let other = pool.clone();
+        let submitting = spawn(move || other.spawn_blocking(|| ()).detach());
+        let _ = pool.shutdown(Duration::ZERO);
+        submitting.join().unwrap();
+        assert_eq!(pool.stats().queued, 0);
+        drop(busy);
+    });
+}
+
+#[test]
+fn a_lone_job_is_not_left_to_the_watcher() {
+    explore_within(2, || {
+        let pool = pool_of(2);
+        internals::start_worker(&pool, Role::Watch);
+        pool.spawn_blocking(|| ()).detach();
+        assert!(internals::is_seen_to(&pool));
+        end(&pool);
+    });
+}
+
+#[test]
+fn a_worker_that_goes_on_says_so() {
+    explore_within(2, || {
+        let pool = pool_of(1);
+        let inner = pool.clone();
+        let outer = pool.spawn_blocking(move || {
+            inner.spawn_blocking(|| ()).join();
+            internals::is_told_as_booked(&inner)
+        });
+        assert!(outer.join());
+        end(&pool);
+    });
+}
+
+/// Part of a hook of a user's, which waits for a job when it is dropped.
+struct Waits(Pool, Arc<Parker>);
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.0.spawn_blocking(|| ()).join();
+        self.1.unpark();
+    }
+}
+
+#[test]
+fn a_worker_that_waits_when_its_job_is_done_gives_its_place_back() {
+    explore_within(2, || {
+        let pool = pool_of(1);
+        let parker = Arc::new(Parker::new());
+        let waits = Waits(pool.clone(), parker.clone());
+        let event_loop = EventLoop::builder()
+            .on_wake(move || {
+                let _ = &waits;
+            })
+            .build();
+        let job = event_loop.handle().run_in_executor(Some(&pool), || ());
+        // What is left of the loop goes with the last handle to the job, here or on the worker.
+        drop(event_loop);
+        drop(job);
+        let _ = parker.park(None);
+        end(&pool);
+    });
+}
