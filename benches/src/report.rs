@@ -32,17 +32,20 @@ pub struct Figures {
 
 impl Figures {
     fn new(name: &str, laps: &[Lap]) -> Self {
-        let mut values: Vec<f64> = laps.iter().map(|lap| lap.value).collect();
-        values.sort_by(f64::total_cmp);
-        let mut cpu: Vec<f64> = laps.iter().map(|lap| lap.cpu).collect();
-        cpu.sort_by(f64::total_cmp);
-        let at = |part: f64| values[((values.len() - 1) as f64 * part).round() as usize];
+        let sorted = |of: fn(&Lap) -> f64| {
+            let mut values: Vec<f64> = laps.iter().map(of).collect();
+            values.sort_by(f64::total_cmp);
+            values
+        };
+        let at =
+            |values: &[f64], part: f64| values[((values.len() - 1) as f64 * part).round() as usize];
+        let values = sorted(|lap| lap.value);
         Self {
             name: name.into(),
-            median: at(0.5),
-            minimum: at(0.0),
-            p90: at(0.9),
-            cpu: cpu[(cpu.len() - 1) / 2],
+            median: at(&values, 0.5),
+            minimum: at(&values, 0.0),
+            p90: at(&values, 0.9),
+            cpu: at(&sorted(|lap| lap.cpu), 0.5),
         }
     }
 }
