@@ -2,7 +2,7 @@
 //!
 //! A row (`rows`) is one kind of work and those who do it; a peer (`peers`) is one way to have it done, so that all
 //! peers of a row run the same code around it. `measure` runs them in turn, round by round; `bars` says which ratios are
-//! asked for; `report` says how it went. `bytes` is the allocator that counts.
+//! asked for; `report`, `results` and `svg` say how it went. `bytes` is the allocator that counts.
 
 pub mod bars;
 pub mod bytes;
@@ -11,4 +11,6 @@ pub mod measure;
 pub mod peers;
 pub mod place;
 pub mod report;
+pub mod results;
 pub mod rows;
+pub mod svg;

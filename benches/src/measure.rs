@@ -27,14 +27,13 @@ pub fn rounds(row: &Row, placement: Placement, wanted: usize, budget: Duration) 
     let begin = Instant::now();
     let placer = Placer::new(placement);
     let mut peers = (row.peers)();
-    if row.warm_up {
+    if !row.exact {
         for _ in 0..WARM_UP {
             round(&mut peers, &placer, 0);
         }
     }
     let (mut quiet, mut noisy) = (Vec::new(), Vec::new());
-    // Where a first round isn't thrown away, the figures don't depend on who else is busy.
-    let most = if row.warm_up { 2 * wanted } else { wanted };
+    let most = if row.exact { wanted } else { 2 * wanted };
     while quiet.len() < wanted && quiet.len() + noisy.len() < most {
         let done = quiet.len() + noisy.len();
         if done >= 2.min(wanted) && begin.elapsed() > budget {
@@ -42,7 +41,7 @@ pub fn rounds(row: &Row, placement: Placement, wanted: usize, budget: Duration) 
         }
         let watch = Watch::start();
         let laps = round(&mut peers, &placer, done);
-        if watch.was_quiet() {
+        if row.exact || watch.was_quiet() {
             quiet.push(laps);
         } else {
             noisy.push(laps);

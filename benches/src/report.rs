@@ -32,17 +32,20 @@ pub struct Figures {
 
 impl Figures {
     fn new(name: &str, laps: &[Lap]) -> Self {
-        let mut values: Vec<f64> = laps.iter().map(|lap| lap.value).collect();
-        values.sort_by(f64::total_cmp);
-        let mut cpu: Vec<f64> = laps.iter().map(|lap| lap.cpu).collect();
-        cpu.sort_by(f64::total_cmp);
-        let at = |part: f64| values[((values.len() - 1) as f64 * part).round() as usize];
+        let sorted = |of: fn(&Lap) -> f64| {
+            let mut values: Vec<f64> = laps.iter().map(of).collect();
+            values.sort_by(f64::total_cmp);
+            values
+        };
+        let at =
+            |values: &[f64], part: f64| values[((values.len() - 1) as f64 * part).round() as usize];
+        let values = sorted(|lap| lap.value);
         Self {
             name: name.into(),
-            median: at(0.5),
-            minimum: at(0.0),
-            p90: at(0.9),
-            cpu: cpu[(cpu.len() - 1) / 2],
+            median: at(&values, 0.5),
+            minimum: at(&values, 0.0),
+            p90: at(&values, 0.9),
+            cpu: at(&sorted(|lap| lap.cpu), 0.5),
         }
     }
 }
@@ -56,6 +59,10 @@ pub struct Verdict {
 impl Verdict {
     pub fn passed(&self) -> bool {
         self.ratio <= self.bar.factor
+    }
+
+    pub fn is_of_value(&self) -> bool {
+        self.bar.of == Of::Value
     }
 
     pub fn word(&self) -> &'static str {
@@ -140,27 +147,35 @@ impl Outcome {
         self.ours().map_or(f64::NAN, |ours| over(value(ours), best))
     }
 
+    /// `21`, or `21 noisy`, where too few of them were quiet.
+    pub fn rounds_text(&self) -> String {
+        format!("{}{}", self.rounds, if self.noisy { " noisy" } else { "" })
+    }
+
     /// As it is printed.
     pub fn text(&self) -> String {
         let mut text = format!(
-            "{:<8} {} [{}], {}: {} rounds",
-            self.id, self.work, self.unit, self.placement, self.rounds
-        );
-        if self.discarded > 0 {
-            let _ = write!(text, ", {} noisy ones discarded", self.discarded);
-        }
-        if self.noisy {
-            text.push_str(", noisy: other processes were busy in most of them, and all count");
-        }
-        let _ = write!(
-            text,
-            "\n  {:<16} {:>10} {:>10} {:>10} {:>10}  ours over theirs\n",
-            "", "median", "min", "p90", "CPU ns"
+            "{:<8} {} [{}], {}: {} rounds{}\n  {:<16} {:>10} {:>10} {:>10} {:>10}  ours over theirs\n",
+            self.id,
+            self.work,
+            self.unit,
+            self.placement,
+            self.rounds,
+            match (self.noisy, self.discarded) {
+                (true, _) => ", noisy: others were busy during most of them, and all count".into(),
+                (false, 0) => String::new(),
+                (false, discarded) => format!(", {discarded} noisy ones discarded"),
+            },
+            "",
+            "median",
+            "min",
+            "p90",
+            "CPU ns"
         );
         for peer in &self.peers {
             let numbers = [peer.median, peer.minimum, peer.p90, peer.cpu].map(number);
             let ratio = self.ratio(peer);
-            let ratio = ratio.map_or(String::new(), |ratio| format!("{ratio:.3}"));
+            let ratio = ratio.map_or(String::new(), number);
             let [median, minimum, p90, cpu] = numbers;
             let line = format!(
                 "  {:<16} {median:>10} {minimum:>10} {p90:>10} {cpu:>10}  {ratio}",
@@ -171,9 +186,9 @@ impl Outcome {
         for verdict in self.verdicts() {
             let _ = writeln!(
                 text,
-                "  {}: {:.3}, asked {}",
+                "  {}: {}, asked {}",
                 verdict.word(),
-                verdict.ratio,
+                number(verdict.ratio),
                 verdict.asked()
             );
         }
@@ -198,6 +213,9 @@ pub fn number(value: f64) -> String {
         v if v.is_nan() => "-".into(),
         v if v >= 100.0 => format!("{v:.0}"),
         v if v >= 10.0 => format!("{v:.1}"),
-        v => format!("{v:.2}"),
+        v if v >= 1.0 => format!("{v:.2}"),
+        v if v >= 0.01 => format!("{v:.3}"),
+        0.0 => "0".into(),
+        v => format!("{v:.5}"),
     }
 }

@@ -2,12 +2,15 @@
 //!
 //!     cargo run --release -p benches --bin compare [--pin same|split|free] [--rounds N] [--write] [ids]
 //!
+//! All rows with nothing else said, or `--write`, leave `RESULTS.md` and `results.svg` in this package's folder.
+//!
 //! A fresh process has fresh pools and its own affinity. It is this program once more, called with `--child`; what it
 //! measures it prints as lines that this one reads.
 
 use benches::measure::{self, Rounds};
 use benches::place::{Placement, Placer};
 use benches::report::Outcome;
+use benches::results;
 use benches::rows::{self, Row};
 use benches::{bars, bytes, lap::Lap};
 use std::process::{Command, ExitCode, Stdio};
@@ -53,6 +56,11 @@ impl Options {
         Ok(options)
     }
 
+    /// All rows, each as it is meant to be: then the results are written without being told.
+    fn is_whole(&self) -> bool {
+        self.ids.is_empty() && self.pin.is_none() && self.rounds.is_none()
+    }
+
     /// The rows chosen; all of them if none is named.
     fn rows(&self) -> Result<Vec<Row>, String> {
         let all = rows::all();
@@ -94,10 +102,15 @@ fn main() -> ExitCode {
 }
 
 fn parent(options: &Options) -> Result<(), String> {
-    let mut outcomes = Vec::new();
+    let (mut outcomes, mut left_out) = (Vec::new(), Vec::new());
+    let mut leave_out = |row: &Row, why: &str| {
+        let line = format!("{:<8} left out: {why}", row.id);
+        println!("{line}\n");
+        left_out.push(line);
+    };
     for row in options.rows()? {
         if let Some(lack) = (row.lacks)() {
-            println!("{:<8} left out: {lack}\n", row.id);
+            leave_out(&row, &lack);
             continue;
         }
         let placements = match options.pin {
@@ -106,17 +119,26 @@ fn parent(options: &Options) -> Result<(), String> {
         };
         for placement in placements {
             if !Placer::is_possible(placement) {
-                println!("{:<8} left out: {placement} needs two cores\n", row.id);
+                leave_out(&row, &format!("{placement} needs two cores"));
                 continue;
             }
-            // Where nothing is thrown away, more rounds would say nothing new.
-            let most = if row.warm_up { usize::MAX } else { row.rounds };
+            let most = if row.exact { row.rounds } else { usize::MAX };
             let wanted = options.rounds.unwrap_or(row.rounds).min(most);
             let rounds = run_child(&row, placement, wanted)?;
             let outcome = Outcome::new(&row, placement, &rounds);
             println!("{}", outcome.text());
             outcomes.push(outcome);
         }
+    }
+    let (met, bars) = outcomes
+        .iter()
+        .flat_map(Outcome::verdicts)
+        .fold((0, 0), |(met, bars), verdict| {
+            (met + usize::from(verdict.passed()), bars + 1)
+        });
+    println!("{met} of {bars} bars met");
+    if options.write || options.is_whole() {
+        results::write(&outcomes, &left_out).map_err(|error| error.to_string())?;
     }
     Ok(())
 }

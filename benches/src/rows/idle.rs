@@ -16,7 +16,7 @@ const IDLE: Duration = Duration::from_secs(5);
 pub fn rows() -> Vec<Row> {
     vec![Row {
         rounds: 1,
-        warm_up: false,
+        exact: true,
         ..Row::new(
             "W12",
             "wake-ups (and CPU time) of an idle loop and its pool in 5 s",

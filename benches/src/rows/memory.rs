@@ -17,18 +17,18 @@ pub fn rows() -> Vec<Row> {
     // The same each time: a few rounds show it.
     let weight = |id, work, peers| Row {
         rounds: 3,
-        warm_up: false,
+        exact: true,
         ..Row::new(id, work, "bytes/task", peers)
     };
     vec![
         weight(
             "W10",
-            "bytes asked for by a pending task with a future of 0 bytes",
+            "bytes that a pending task holds, its future has 0",
             || each_loop!(L => pending::<L, 0>()),
         ),
         weight(
             "W10/64",
-            "bytes asked for by a pending task with a future of 64 bytes",
+            "bytes that a pending task holds, its future has 64",
             || each_loop!(L => pending::<L, 64>()),
         ),
     ]

@@ -23,8 +23,8 @@ pub struct Row {
     pub peers: fn() -> Vec<Peer>,
     /// Rounds that count, if nothing else is said.
     pub rounds: usize,
-    /// Whether first rounds are thrown away.
-    pub warm_up: bool,
+    /// No time is measured, so the first round counts, and who else is busy doesn't matter.
+    pub exact: bool,
     /// Why it can't be run on this machine, if it can't.
     pub lacks: fn() -> Option<String>,
     /// The environment of its process.
@@ -44,7 +44,7 @@ impl Row {
             unit,
             peers,
             rounds: 21,
-            warm_up: true,
+            exact: false,
             lacks: || None,
             env: &[],
         }

@@ -15,7 +15,6 @@ const CALLS: usize = 10_000;
 pub fn rows() -> Vec<Row> {
     let row = |id, work, peers| Row {
         rounds: 5,
-        warm_up: false,
         lacks,
         ..Row::new(id, work, "ns/call", peers)
     };
