@@ -55,8 +55,7 @@ pub(crate) struct Crew {
     pub(crate) book: Mutex<Book>,
     pub(crate) awake: AtomicUsize,
     /// Some thread's own queue may hold jobs: the last one to stop looking has to bring another, who
-    /// looks there, even if he sees no more jobs himself. Marked with a swap: a store would hide the marks
-    /// before it, and what they stand for, from who wipes them off.
+    /// looks there, even if he sees no more jobs himself. Set in `mark`.
     pub(crate) unseen: AtomicBool,
     closed: AtomicBool,
     /// An idle worker is spinning: one at a time.
@@ -110,7 +109,7 @@ impl Crew {
             Some(local) => {
                 first = local.is_empty() && self.injector.is_empty();
                 local.push(job);
-                self.unseen.swap(true, Ordering::Release); // Pairs with the swap in `Worker::rest`.
+                self.mark();
             }
             None => {
                 first = self.injector.is_empty();
@@ -125,6 +124,19 @@ impl Crew {
         }
         if self.closed.load(Ordering::Relaxed) {
             self.refuse_all();
+        }
+    }
+
+    /// After a push to this worker's own queue, and before the fence that comes before `awake` is read. Most find the mark
+    /// set, and write nothing that others write too.
+    ///
+    /// Whoever wipes the mark off does so before *his* fence, and looks into all queues after it. If this fence is
+    /// the first, he sees the push. If his is, this load sees that he has wiped, and what it finds is a
+    /// later mark, or none and sets it: and that is seen by who stops looking, as the caller's fence says.
+    pub(crate) fn mark(&self) {
+        fence(Ordering::SeqCst); // Pairs with the one in `Worker::rest`.
+        if !self.unseen.load(Ordering::Relaxed) {
+            self.unseen.store(true, Ordering::Relaxed);
         }
     }
 

@@ -251,7 +251,10 @@ impl EventLoop {
         ticket.begin_poll(&self.queue);
         let waker = waker_ref(&ticket);
         let mut context = Context::from_waker(&waker);
-        if task.first_poll(&mut context, || ticket.clone()).is_pending() {
+        if task
+            .first_poll(&mut context, || ticket.clone())
+            .is_pending()
+        {
             let (key, kept) = self.tasks.insert(task, ticket);
             return kept.ticket.set_key(key, &self.queue);
         }

@@ -36,11 +36,7 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    fn step(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        cell: &dyn Erased,
-    ) -> Poll<()> {
+    fn step(mut self: Pin<&mut Self>, context: &mut Context<'_>, cell: &dyn Erased) -> Poll<()> {
         let Some(future) = self.as_mut().as_pin_mut() else {
             return Poll::Ready(());
         };

@@ -198,8 +198,9 @@ impl Worker {
     /// there are more jobs, it brings the next before it begins.
     fn stop_looking(&mut self) {
         let crew = &self.crew;
-        if !self.local.is_empty() {
-            crew.unseen.swap(true, Ordering::Release); // Pairs with the swap in `rest`.
+        // What it put there, or found there later, was marked at the time.
+        if self.own_in_a_row == 0 && !self.local.is_empty() {
+            crew.mark();
         }
         if self.looking.take() {
             crew.awake.fetch_sub(LOOKER, Ordering::SeqCst);
@@ -232,13 +233,15 @@ impl Worker {
             crew.awake.fetch_sub(LOOKER, Ordering::SeqCst);
         }
         crew.update(&book);
-        fence(Ordering::SeqCst); // Pairs with the one in `Crew::submit`.
+        if !surplus {
+            // Before the fence: whoever finds his mark still there is right to leave it at that.
+            crew.unseen.store(false, Ordering::Relaxed);
+        }
+        fence(Ordering::SeqCst); // Pairs with those in `Crew::submit` and `Crew::mark`.
         if surplus {
             // The others are as many as may be; each looks when its job is done.
             return self.sleep(&crew, book);
         }
-        // Pairs with the stores of `true`: whose mark is wiped off here, his jobs are seen below.
-        crew.unseen.swap(false, Ordering::Acquire);
         let job = crew.take_batch(&self.local);
         let Some(job) = job.or_else(|| crew.take_batch_of_others(&book, 0, &self.local)) else {
             book.stop_growing();
@@ -247,7 +250,7 @@ impl Worker {
         let _ = book.wake_up(&self.desk);
         crew.update(&book);
         if crew.has_jobs(&book) {
-            crew.unseen.swap(true, Ordering::Relaxed);
+            crew.unseen.store(true, Ordering::Relaxed);
         }
         drop(book);
         self.own_in_a_row = 0;
