@@ -117,3 +117,17 @@ pub fn placements(row: &str) -> Vec<Placement> {
     }
     placements
 }
+
+#[cfg(test)]
+mod tests {
+    use super::BARS;
+    use crate::rows;
+
+    #[test]
+    fn each_bar_is_that_of_a_row() {
+        let rows = rows::all();
+        for bar in BARS {
+            assert!(rows.iter().any(|row| row.id == bar.row), "{}", bar.row);
+        }
+    }
+}

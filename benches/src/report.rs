@@ -134,16 +134,19 @@ impl Outcome {
             Of::Cpu => peer.cpu,
             Of::Value | Of::Spread => peer.median,
         };
-        let smallest = |values: &mut dyn Iterator<Item = f64>| values.fold(f64::INFINITY, f64::min);
         if bar.of == Of::Spread {
-            let largest = self.peers.iter().map(value).fold(0.0, f64::max);
-            return over(largest, smallest(&mut self.peers.iter().map(value)));
+            let largest = self.peers.iter().map(value).fold(f64::NAN, f64::max);
+            let smallest = self.peers.iter().map(value).fold(f64::NAN, f64::min);
+            return over(largest, smallest);
         }
-        let others = self
+        let is_compared = |peer: &&Figures| bar.peers.contains(&peer.name.as_str());
+        // Without those that it compares, there is no ratio, and no bar met.
+        let best = self
             .peers
             .iter()
-            .filter(|peer| bar.peers.contains(&peer.name.as_str()));
-        let best = smallest(&mut others.map(value));
+            .filter(is_compared)
+            .map(value)
+            .fold(f64::NAN, f64::min);
         self.ours().map_or(f64::NAN, |ours| over(value(ours), best))
     }
 
@@ -202,9 +205,13 @@ fn digits(factor: f64) -> String {
     digits.trim_end_matches('0').trim_end_matches('.').into()
 }
 
-/// Nothing at all is as good as it gets, whatever it is compared with.
+/// Nothing at all is as good as it gets, even beside nothing at all.
 fn over(ours: f64, theirs: f64) -> f64 {
-    if ours == 0.0 { 0.0 } else { ours / theirs }
+    if ours == 0.0 && theirs == 0.0 {
+        0.0
+    } else {
+        ours / theirs
+    }
 }
 
 /// Three digits or more, and no false precision; a dash for what wasn't measured.
@@ -217,5 +224,69 @@ pub fn number(value: f64) -> String {
         v if v >= 0.01 => format!("{v:.3}"),
         0.0 => "0".into(),
         v => format!("{v:.5}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Outcome;
+    use crate::lap::Lap;
+    use crate::measure::Rounds;
+    use crate::place::Placement;
+    use crate::rows;
+
+    /// A row's outcome, where each peer takes the same in all three rounds but the last.
+    fn outcome(id: &str, peers: &[(&str, f64)]) -> Outcome {
+        let all = rows::all();
+        let row = all.iter().find(|row| row.id == id).unwrap();
+        let lap = |value| Lap { value, cpu: value };
+        let laps = |value| vec![lap(value), lap(value), lap(value * 100.0)];
+        let rounds = Rounds {
+            laps: peers
+                .iter()
+                .map(|&(name, value)| (name.into(), laps(value)))
+                .collect(),
+            ..Rounds::default()
+        };
+        Outcome::new(row, Placement::Free, &rounds)
+    }
+
+    #[test]
+    fn a_bar_is_about_the_median_beside_that_of_the_best_of_its_peers() {
+        let peers = [
+            ("footbridge", 60.0),
+            ("tokio", 300.0),
+            ("async-executor", 100.0),
+            ("futures", 200.0),
+        ];
+        let verdict = &outcome("W1", &peers).verdicts()[0];
+        assert_eq!((verdict.ratio, verdict.passed()), (0.6, true));
+    }
+
+    #[test]
+    fn a_bar_without_its_peers_or_without_ours_is_not_met() {
+        for peers in [[("footbridge", 1.0)], [("tokio", 1.0)]] {
+            assert!(!outcome("W1", &peers).verdicts()[0].passed());
+        }
+    }
+
+    #[test]
+    fn growth_is_the_largest_over_the_smallest_in_whatever_order() {
+        let outcome = outcome("W9/growth", &[("1k", 20.0), ("10k", 10.0), ("1M", 21.0)]);
+        let verdict = &outcome.verdicts()[0];
+        assert_eq!((verdict.ratio, verdict.passed()), (2.1, false));
+    }
+
+    #[test]
+    fn nothing_at_all_meets_a_bar_whose_ideal_is_nothing_and_anything_else_does_not() {
+        for (ours, met) in [(0.0, true), (1.0, false)] {
+            let outcome = outcome("W12", &[("footbridge", ours), ("ideal", 0.0)]);
+            assert!(
+                outcome
+                    .verdicts()
+                    .iter()
+                    .all(|verdict| verdict.passed() == met)
+            );
+        }
     }
 }

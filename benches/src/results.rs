@@ -15,13 +15,18 @@ pub fn write(outcomes: &[Outcome], left_out: &[String]) -> io::Result<()> {
     let machine = machine();
     let table = Path::new(FOLDER).join("RESULTS.md");
     let before = fs::read_to_string(&table).unwrap_or_default();
-    let by_hand = before
-        .split_once(BY_HAND)
-        .map_or("\n\n## Notes\n", |(_, notes)| notes);
-    let tables = tables(outcomes, left_out, &machine);
-    fs::write(table, format!("{tables}\n{BY_HAND}{by_hand}"))?;
+    let text = with_notes(&tables(outcomes, left_out, &machine), &before);
+    fs::write(table, text)?;
     let picture = svg::picture(outcomes, &machine);
     fs::write(Path::new(FOLDER).join("results.svg"), picture)
+}
+
+/// The new tables, and the notes of the file that was there before.
+fn with_notes(tables: &str, before: &str) -> String {
+    let notes = before
+        .split_once(BY_HAND)
+        .map_or("\n\n## Notes\n", |(_, notes)| notes);
+    format!("{tables}\n{BY_HAND}{notes}")
 }
 
 fn tables(outcomes: &[Outcome], left_out: &[String], machine: &str) -> String {
@@ -101,4 +106,19 @@ fn said(program: &str, arguments: &[&str]) -> String {
     output.map_or(String::new(), |output| {
         String::from_utf8_lossy(&output.stdout).trim().into()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BY_HAND, with_notes};
+
+    #[test]
+    fn what_was_written_by_hand_is_still_there_after_the_tables_are_written_again() {
+        let first = with_notes("one", "");
+        assert!(first.starts_with("one\n") && first.contains("## Notes"));
+        let edited = format!("{first}W8 is odd.\n");
+        let second = with_notes("two", &edited);
+        assert_eq!(second, edited.replacen("one", "two", 1));
+        assert_eq!(second.matches(BY_HAND).count(), 1);
+    }
 }
