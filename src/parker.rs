@@ -43,12 +43,13 @@ pub struct Parker {
 /// less long each time that this was in vain, and as long as ever after a sleep that was short.
 ///
 /// Where others want the processor too, they may keep it for milliseconds when it is left to them, while a thread
-/// that sleeps is let in as soon as it is woken. So who has lost it while he spun, doesn't spin for many waits.
+/// that sleeps is let in as soon as it is woken. So who has lost it while he spun doesn't spin for so many waits that
+/// what he lost, some four milliseconds, is little for each.
 pub const SPIN_TIME: Duration = Duration::from_micros(10);
 const LONGEST: Duration = Duration::from_secs(1);
 const SHORT: Duration = Duration::from_micros(100);
 const TOO_RELUCTANT: u32 = 32;
-const LOST_PROCESSOR: u32 = 1024;
+const LOST_PROCESSOR: u32 = 512;
 
 /// Why a park ended.
 #[derive(Clone, Copy, PartialEq, Debug)]
