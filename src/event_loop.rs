@@ -119,6 +119,7 @@ impl EventLoop {
 
     /// Sleeps until there is a post or the next timer is due. The deadline, if it has come.
     fn sleep(&self) -> Option<Instant> {
+        self.queue.give_back();
         let deadline = self.queue.timers.borrow_mut().next_deadline();
         match self.queue.inbox.sleep(deadline) {
             Woken::TimedOut => deadline,

@@ -120,7 +120,8 @@ impl<T> Inbox<T> {
         }
         let woken = {
             let _away = place::leave();
-            self.parker.spin_then_park(self.spin_time, deadline, || ())
+            self.parker
+                .spin_then_park_punctually(self.spin_time, deadline)
         };
         self.state.lock().asleep = false;
         woken

@@ -18,7 +18,7 @@
 
 use crate::place;
 use crate::sync::{
-    Arc, AtomicU32, Condvar, Mutex, Ordering, impl_wake, now, spin, thread_local, waker,
+    Arc, AtomicU32, Condvar, Mutex, Ordering, busy_wait, impl_wake, now, spin, thread_local, waker,
 };
 use std::cell::Cell;
 use std::task::{Context, Poll, Waker};
@@ -49,6 +49,9 @@ pub const SPIN_TIME: Duration = Duration::from_micros(10);
 const LONGEST: Duration = Duration::from_secs(1);
 const SHORT: Duration = Duration::from_micros(100);
 const TOO_RELUCTANT: u32 = 32;
+
+/// So late may Linux wake a thread whose time has come, unless told otherwise.
+const TIMER_SLACK: Duration = Duration::from_micros(50);
 const LOST_PROCESSOR: u32 = 512;
 
 /// Why a park ended.
@@ -102,6 +105,22 @@ impl Parker {
         };
         self.reluctance.store(reluctance, Ordering::Relaxed);
         woken
+    }
+
+    /// The same, for a deadline that somebody waits for: parks until a little before it, and spins for the rest.
+    pub fn spin_then_park_punctually(
+        &self,
+        spin_time: Duration,
+        deadline: Option<Instant>,
+    ) -> Woken {
+        let early = deadline.and_then(|deadline| deadline.checked_sub(TIMER_SLACK));
+        let (Some(deadline), Some(early), false) = (deadline, early, spin_time.is_zero()) else {
+            return self.spin_then_park(spin_time, deadline, || ());
+        };
+        match self.spin_then_park(spin_time, Some(early), || ()) {
+            Woken::TimedOut if !busy_wait(deadline, || self.take_token()) => Woken::TimedOut,
+            _ => Woken::Notified,
+        }
     }
 
     fn take_token(&self) -> bool {

@@ -130,7 +130,7 @@ impl Queue {
     }
 
     /// Whether nothing is left in it and nobody else can reach it, apart from `tickets` that nobody holds a
-    /// waker of; so that it may be used again as if it were new. Gives back large buffers then.
+    /// waker of; so that it may be used again as if it were new.
     pub(crate) fn is_as_new(self: &Rc<Self>, tickets: usize) -> bool {
         // A reference is made from another one only, so a count that is down stays down. Read too early, it
         // is too high. And who has dropped his has posted before: the inbox's lock shows us that.
@@ -138,12 +138,21 @@ impl Queue {
             && Arc::strong_count(&self.main) == 1
             && Arc::strong_count(&self.inbox) == 2 + tickets;
         let mut timers = self.timers.borrow_mut();
-        let mut ready = self.ready.borrow_mut();
+        let ready = self.ready.borrow();
         let unused = ready.is_empty() && timers.next_deadline().is_none();
         if !alone || !unused || self.inbox.has_posts() {
             return false;
         }
-        // Given back whole: a large buffer that is cut down is dearer to grow again than a new one.
+        drop(ready);
+        drop(timers);
+        self.give_back();
+        true
+    }
+
+    /// With nothing ready, buffers that are large are given back, and whole: one that is cut down is dearer to
+    /// grow again than a new one.
+    pub(crate) fn give_back(&self) {
+        let mut ready = self.ready.borrow_mut();
         if ready.capacity() > SMALL {
             *ready = VecDeque::new();
         }
@@ -151,8 +160,6 @@ impl Queue {
         if drained.capacity() > SMALL {
             *drained = Vec::new();
         }
-        timers.forget_if_more_than(SMALL);
-        true
     }
 
     /// Closes the inbox and gives back all that will never be run, to be dropped in this order.
@@ -163,8 +170,8 @@ impl Queue {
     }
 }
 
-/// How many entries a buffer keeps room for when there are none.
-pub(crate) const SMALL: usize = 64;
+/// So many entries have room at all times.
+const SMALL: usize = 1024;
 
 /// A main future waits for its turns until this is dropped.
 #[must_use]

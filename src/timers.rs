@@ -16,6 +16,9 @@ pub(crate) struct TimerKey {
     number: u64,
 }
 
+/// So many timers have room at all times.
+const SMALL: usize = 1024;
+
 #[derive(Default)]
 pub(crate) struct Timers {
     heap: BinaryHeap<Reverse<(Instant, u64, usize)>>,
@@ -52,17 +55,27 @@ impl Timers {
         let (_, waker) = self.wakers[key.place].take()?;
         self.vacant.push(key.place);
         let set = self.wakers.len() - self.vacant.len();
-        if self.heap.len() > 2 * set + 64 {
+        if set == 0 {
+            self.heap.clear();
+            self.give_back();
+        } else if self.heap.len() > 2 * set + 64 {
             let wakers = &self.wakers;
             self.heap
                 .retain(|Reverse((_, number, place))| is_set(wakers, *place, *number));
             self.heap.shrink_to(2 * self.heap.len());
-            if set == 0 {
-                self.wakers = Vec::new();
-                self.vacant = Vec::new();
-            }
         }
         Some(waker)
+    }
+
+    /// Without timers, buffers that are large are given back.
+    pub(crate) fn give_back(&mut self) {
+        if self.heap.capacity() > SMALL {
+            self.heap = BinaryHeap::new();
+        }
+        if self.wakers.capacity() > SMALL {
+            self.wakers = Vec::new();
+            self.vacant = Vec::new();
+        }
     }
 
     /// The earliest deadline.
@@ -83,18 +96,11 @@ impl Timers {
         }
         let Reverse((_, _, place)) = self.heap.pop()?;
         self.vacant.push(place);
-        self.wakers[place].take().map(|(_, waker)| waker)
-    }
-
-    /// Gives back buffers with room for more than so many timers. There are none.
-    pub(crate) fn forget_if_more_than(&mut self, timers: usize) {
-        if self.heap.capacity() > timers {
-            self.heap = BinaryHeap::new();
+        let (_, waker) = self.wakers[place].take()?;
+        if self.wakers.len() == self.vacant.len() {
+            self.give_back();
         }
-        if self.wakers.capacity() > timers {
-            self.wakers = Vec::new();
-            self.vacant = Vec::new();
-        }
+        Some(waker)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

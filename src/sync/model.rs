@@ -99,6 +99,8 @@ pub(crate) fn spin(_deadline: Instant, _done: impl FnMut() -> bool) -> bool {
     false
 }
 
+pub(crate) use spin as busy_wait;
+
 pub(crate) fn current_thread() -> ThreadId {
     loom::thread::current().id()
 }

@@ -111,6 +111,17 @@ pub(crate) fn spin(deadline: Instant, mut done: impl FnMut() -> bool) -> bool {
     true
 }
 
+/// Keeps the processor until `done`, or until `deadline`, which is very soon.
+pub(crate) fn busy_wait(deadline: Instant, mut done: impl FnMut() -> bool) -> bool {
+    while !done() {
+        if now() >= deadline {
+            return false;
+        }
+        std::hint::spin_loop();
+    }
+    true
+}
+
 pub(crate) fn current_thread() -> ThreadId {
     std::thread::current().id()
 }
