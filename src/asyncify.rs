@@ -110,6 +110,9 @@ impl Asyncify {
 
     /// Makes an async function of `f`, as [`asyncify`] does. The options serve for as many functions as one likes.
     ///
+    /// Messages name the line of this call, or, where it stands in a function of yours that is `#[track_caller]`, the
+    /// line that calls that.
+    ///
     /// ```
     /// use footbridge::{Asyncify, Limiter, run};
     /// use std::{env, fs};

@@ -107,7 +107,8 @@ impl Handle {
 /// Dropping it cancels the call: a function that hasn't begun never runs, and what it captured is
 /// dropped there and then. One that runs can't be stopped; it finds out with
 /// [`check_cancelled`](crate::check_cancelled), an async function that it waits for is dropped, and its
-/// result is dropped on the worker. To let it run instead, [`detach`](Self::detach) it.
+/// result is dropped on the worker. To let it run instead, [`detach`](Self::detach) it. (A
+/// [`JoinHandle`](crate::JoinHandle) is the other way round: dropped, it lets its task run on.)
 ///
 /// # Panics
 /// Awaiting it panics with the function's own panic, or, saying why, if the pool couldn't run it: it

@@ -169,7 +169,8 @@ impl<M, T> Drop for Order<M, T> {
 /// Waits for a task that was spawned on a loop, from anywhere: await it, or [`join`](Self::join) it
 /// from a thread that runs no loop.
 ///
-/// Dropping it detaches the task, which then runs on by itself. `Send` if its result is.
+/// Dropping it detaches the task, which then runs on by itself; [`abort`](Self::abort) ends it. (A
+/// [`BlockingTask`](crate::BlockingTask) is the other way round: dropped, it cancels its call.) `Send` if its result is.
 ///
 /// # Panics
 /// When polled after it has given the result.
