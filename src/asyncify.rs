@@ -12,10 +12,13 @@ use std::panic::Location;
 /// Makes an async function of a blocking one: calling it and awaiting that runs `f` on a worker thread,
 /// so that the event loop keeps turning.
 ///
-/// `f` may be any function or closure of up to eight arguments that can cross threads. It is cloned
-/// for each call, so one `asyncify(f)` serves any number of them, at once too. The call runs nothing
-/// before it is first polled; then the job is submitted. A panic of `f` is passed on at the `await`.
-/// A reference among the arguments has to be `'static`, as `"World"` is: take a `PathBuf`, not a `&Path`.
+/// `f` may be any function or closure of up to eight arguments that can cross threads. It is cloned for
+/// each call, so one `asyncify(f)` serves any number of them, at once too. (A closure that can't be cloned,
+/// because it holds the receiver of a channel, say, takes that as an argument, or is for
+/// [`spawn_blocking`](crate::spawn_blocking).) The call runs nothing before it is first polled; then the job
+/// is submitted. A panic of `f` is passed on at the `await`.
+/// A reference among the arguments has to be `'static`, as `"World"` is. For others, a closure that owns what
+/// is borrowed: `asyncify(|dir: PathBuf| walk(&dir))`.
 /// Dropping the call cancels it, as [`BlockingTask`] says. Works on any executor; on ours, `f` may
 /// call back with [`syncify`](crate::syncify).
 ///
@@ -66,12 +69,20 @@ pub struct Asyncify {
 }
 
 impl Asyncify {
-    /// Without options, the same as [`asyncify`].
+    /// Without options, the same as [`asyncify`]. [`Asyncify`] has an example.
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Has the calls run on `pool`, and not on the current loop's or the global one.
+    ///
+    /// ```
+    /// use footbridge::{Asyncify, Pool, run};
+    ///
+    /// let disk = Pool::builder().thread_name("disk").build();
+    /// let name = Asyncify::new().pool(&disk).wrap(|| std::thread::current().name().map(String::from));
+    /// assert_eq!(run(async { name().await }).as_deref(), Some("disk-0"));
+    /// ```
     pub fn pool(mut self, pool: &Pool) -> Self {
         self.pool = Some(pool.clone());
         self
@@ -82,12 +93,36 @@ impl Asyncify {
     ///
     /// A call whose limiter's tokens are all held by calls that it is nested in panics when it is
     /// awaited, since it could only wait for itself.
+    ///
+    /// ```
+    /// use footbridge::{Asyncify, Limiter, gather, run};
+    ///
+    /// let two = Limiter::new(2);
+    /// let seen_by_job = two.clone();
+    /// let job = Asyncify::new().limiter(&two).wrap(move |_n: u32| seen_by_job.borrowed_tokens());
+    /// let at_once = run(async { gather((0..10).map(|n| job(n))).await });
+    /// assert!(at_once.iter().all(|&jobs| jobs <= 2));
+    /// ```
     pub fn limiter(mut self, limiter: &Limiter) -> Self {
         self.limiter = Some(limiter.clone());
         self
     }
 
-    /// Makes an async function of `f`, as [`asyncify`] does.
+    /// Makes an async function of `f`, as [`asyncify`] does. The options serve for as many functions as one likes.
+    ///
+    /// ```
+    /// use footbridge::{Asyncify, Limiter, run};
+    /// use std::{env, fs};
+    ///
+    /// let on_disk = Asyncify::new().limiter(&Limiter::new(4));
+    /// let (write, remove) = (on_disk.wrap(fs::write::<_, &str>), on_disk.wrap(fs::remove_file));
+    /// let path = env::temp_dir().join(format!("footbridge-{}", std::process::id()));
+    /// run(async {
+    ///     write(path.clone(), "text").await?;
+    ///     remove(path).await
+    /// })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn wrap<F, Args>(&self, f: F) -> F::Async
     where
@@ -99,6 +134,20 @@ impl Asyncify {
 
 /// A blocking function that can be called on another thread: implemented for functions and closures
 /// of up to eight arguments. `Args` is the tuple of these.
+///
+/// For a wrapper of one's own around whatever function:
+///
+/// ```
+/// use footbridge::{Asyncify, BlockingFn, Limiter, run};
+/// use std::sync::LazyLock;
+///
+/// static DISK: LazyLock<Limiter> = LazyLock::new(|| Limiter::new(4));
+///
+/// fn on_disk<F: BlockingFn<Args>, Args>(f: F) -> F::Async {
+///     Asyncify::new().limiter(&DISK).wrap(f)
+/// }
+/// assert_eq!(run(async { on_disk(str::len)("four").await }), 4);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be run on a worker thread",
     label = "not a blocking function that can cross threads",
@@ -110,6 +159,16 @@ impl Asyncify {
 pub trait BlockingFn<Args>: sealed::BlockingFn<Args> {
     /// The async function: `Box<dyn Fn(A, ..) -> BlockingTask<R> + Send>`, of the same arguments and the same
     /// result. Neither `Clone` nor `Sync`: wrap once for each owner.
+    ///
+    /// ```
+    /// use footbridge::{BlockingTask, asyncify, run};
+    ///
+    /// struct Client {
+    ///     get: Box<dyn Fn(u32) -> BlockingTask<String> + Send>,
+    /// }
+    /// let client = Client { get: asyncify(|page: u32| format!("page {page}")) };
+    /// assert_eq!(run(async { (client.get)(7).await }), "page 7");
+    /// ```
     type Async;
 
     #[doc(hidden)]

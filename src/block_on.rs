@@ -88,11 +88,14 @@ where
     F: IntoFuture + 'static,
     F::Output: Send + 'static,
 {
-    if queue::is_running() || home.inbox.owner() == current_thread() {
+    if queue::is_running() {
         return Err(SyncifyError::OnLoopThread);
     }
     if home.is_closed() {
         return Err(SyncifyError::LoopClosed);
+    }
+    if home.inbox.owner() == current_thread() {
+        return Err(SyncifyError::OnLoopThread);
     }
     let _away = place::leave_bounded().ok_or(SyncifyError::PoolExhausted)?;
     let Some(call) = current_call() else {
@@ -130,18 +133,80 @@ where
 }
 
 /// Why a blocking call of an async function gave no result.
+///
+/// ```
+/// use footbridge::{SyncifyError, asyncify, run, syncify};
+/// use std::io;
+///
+/// async fn fetch() -> io::Result<String> { Ok("text".into()) }
+///
+/// // Two failures, each of its own: that there was no answer, and what the answer was.
+/// fn length() -> io::Result<usize> {
+///     let text = syncify(fetch)().map_err(io::Error::other)??;
+///     Ok(text.len())
+/// }
+/// assert_eq!(run(async { asyncify(length)().await })?, 4);
+/// let error = length().unwrap_err(); // here is no loop
+/// assert!(error.get_ref().unwrap().is::<SyncifyError>());
+/// # Ok::<(), io::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SyncifyError {
     /// This thread isn't a worker with a job of an event loop's, so there is no loop to go to.
+    ///
+    /// ```
+    /// use footbridge::{SyncifyError, spawn_blocking, syncify};
+    ///
+    /// assert_eq!(syncify(async || 1)(), Err(SyncifyError::NotOnWorkerThread));
+    /// // A worker, but the job was submitted where there was no loop.
+    /// let job = spawn_blocking(|| syncify(async || 1)());
+    /// assert_eq!(job.join(), Err(SyncifyError::NotOnWorkerThread));
+    /// ```
     NotOnWorkerThread,
     /// This thread runs an event loop, or owns the one that was to be waited for: waiting would stop it.
+    ///
+    /// ```
+    /// use footbridge::{SyncifyError, run, syncify};
+    ///
+    /// async fn answer() -> u32 { 42 }
+    /// run(async {
+    ///     assert_eq!(syncify(answer)(), Err(SyncifyError::OnLoopThread));
+    ///     assert_eq!(answer().await, 42); // await it instead
+    /// });
+    /// ```
     OnLoopThread,
     /// The loop that the job came from has ended, or ended before the call did.
+    ///
+    /// ```
+    /// use footbridge::{Handle, SyncifyError, run, syncify};
+    ///
+    /// let ended = run(async { Handle::current() });
+    /// let late = ended.run_in_executor(None, || syncify(async || 42)());
+    /// assert_eq!(late.join(), Err(SyncifyError::LoopClosed));
+    /// ```
     LoopClosed,
     /// The caller of this job has gone away, or the task was aborted. The async function is gone by now.
+    ///
+    /// ```
+    /// use footbridge::{SyncifyError, run, spawn_blocking, syncify};
+    /// use std::{future::pending, sync::mpsc};
+    ///
+    /// let (tell, told) = mpsc::channel();
+    /// run(async {
+    ///     let (begun, has_begun) = mpsc::channel();
+    ///     let job = spawn_blocking(move || {
+    ///         begun.send(()).unwrap();
+    ///         tell.send(syncify(pending::<()>)()).unwrap(); // waits for ever, if it were let
+    ///     });
+    ///     has_begun.recv().unwrap();
+    ///     drop(job);
+    ///     assert_eq!(spawn_blocking(move || told.recv().unwrap()).await, Err(SyncifyError::Cancelled));
+    /// });
+    /// ```
     Cancelled,
-    /// As many jobs of the pool wait already as [`max_parked`](crate::PoolBuilder::max_parked) says.
+    /// As many jobs of the pool wait already as [`max_parked`](crate::PoolBuilder::max_parked) says, which has an
+    /// example.
     PoolExhausted,
 }
 
@@ -154,11 +219,19 @@ impl fmt::Display for SyncifyError {
             }
             Self::OnLoopThread => {
                 "this thread runs or owns the event loop that would have to turn while it waits: await the async \
-                 function, or run the loop"
+                 function, or run the loop with EventLoop::run_until"
             }
-            Self::LoopClosed => "the event loop that was to run the async function has ended",
-            Self::Cancelled => "the call was cancelled: its caller has gone away, or its task was aborted",
-            Self::PoolExhausted => "as many jobs of the pool are waiting already as its max_parked allows",
+            Self::LoopClosed => {
+                "the event loop that was to run the async function has ended: await the job before `run` returns, \
+                 or name a loop that goes on with Syncify::on"
+            }
+            Self::Cancelled => {
+                "the call was cancelled, for its caller has gone away or its task was aborted: clean up and return"
+            }
+            Self::PoolExhausted => {
+                "as many jobs of the pool are waiting already as its max_parked allows: nest less deeply, or raise \
+                 PoolBuilder::max_parked"
+            }
         })
     }
 }

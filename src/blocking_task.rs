@@ -5,7 +5,7 @@
 //!   spawn_blocking(f) ----------------------------------------------------> Submitted
 //! ```
 
-use crate::call::{Call, Token, current_call, enter_call};
+use crate::call::{Call, Token, bounded_call, enter_call};
 use crate::crew::Crew;
 use crate::detached::Detached;
 use crate::handle::{Handle, refuse_loop_thread};
@@ -23,8 +23,8 @@ use std::task::{Context, Poll};
 
 /// Runs `f` on a worker thread. Submits it at once; [`asyncify`](crate::asyncify) does so when awaited.
 ///
-/// The job goes to the pool of the current loop, or to the global one, and belongs to the current
-/// loop: there its `syncify` calls go.
+/// The job goes to the pool of the [current loop](Handle::current), or to the global one, and belongs to
+/// that loop: there its `syncify` calls go. A job may submit others in its turn, of the same loop.
 ///
 /// # Panics
 /// Where the result is awaited or joined: with `f`'s own panic, or if the pool can't run it.
@@ -50,6 +50,16 @@ impl Pool {
     ///
     /// # Panics
     /// Where the result is awaited or joined: with `f`'s own panic, or if the pool can't run it.
+    ///
+    /// ```
+    /// use footbridge::{Pool, run, syncify};
+    ///
+    /// let pool = Pool::builder().max_threads(1).build();
+    /// run(async {
+    ///     let job = pool.spawn_blocking(|| syncify(async || 42)()); // home is this loop
+    ///     assert_eq!(job.await, Ok(42));
+    /// });
+    /// ```
     #[track_caller]
     pub fn spawn_blocking<F, R>(&self, f: F) -> BlockingTask<R>
     where
@@ -92,6 +102,7 @@ impl Handle {
 }
 
 /// A call that runs on a worker thread. Await it, or [`join`](Self::join) it from a thread that runs no loop.
+/// It is `Send`, so a job may also return the calls that it has made.
 ///
 /// Dropping it cancels the call: a function that hasn't begun never runs, and what it captured is
 /// dropped there and then. One that runs can't be stopped; it finds out with
@@ -101,6 +112,18 @@ impl Handle {
 /// # Panics
 /// Awaiting it panics with the function's own panic, or, saying why, if the pool couldn't run it: it
 /// was shut down, or the system refused it a thread. So does polling it once more after that.
+///
+/// ```
+/// use std::sync::mpsc;
+///
+/// let pool = footbridge::Pool::builder().max_threads(1).build();
+/// let (go, wait) = mpsc::channel();
+/// let first = pool.spawn_blocking(move || wait.recv().unwrap());
+/// let second = pool.spawn_blocking(|| unreachable!("the only thread is busy"));
+/// drop(second);
+/// go.send("on").unwrap();
+/// assert_eq!(first.join(), "on");
+/// ```
 #[must_use = "dropping a BlockingTask cancels the call; await it, join it or detach it"]
 pub struct BlockingTask<R> {
     // Empty once the result has been given, or the task detached.
@@ -156,7 +179,7 @@ impl<R: Send + 'static> BlockingTask<R> {
         F: FnOnce() -> R + Send + 'static,
     {
         let mut job = Job::new(f, Location::caller());
-        job.set_origin(home, current_call());
+        job.set_origin(home, bounded_call());
         let job = Arc::new(job);
         crew_for(pool, job.scope().home()).submit(job.clone());
         Self {
@@ -244,7 +267,7 @@ impl<R> BlockingTask<R> {
     /// Submits the job, once there is a token for it. Ready: it is submitted.
     fn advance(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if let Stage::Asked(_) = self.stage {
-            self.submit(Handle::try_current(), current_call());
+            self.submit(Handle::try_current(), bounded_call());
         }
         if let (Stage::InLine(line), Some(job)) = (&mut self.stage, &mut self.job) {
             let Poll::Ready(permit) = Pin::new(&mut line.acquire).poll(context) else {
@@ -262,7 +285,9 @@ impl<R> BlockingTask<R> {
             return Poll::Pending;
         }
         let Some(job) = &self.job else {
-            panic!("a BlockingTask was polled after it had given its result");
+            panic!(
+                "a BlockingTask was polled after it had given its result; await it once, and keep that"
+            );
         };
         let result = job.poll(context, is_quick);
         if result.is_ready() {
@@ -272,6 +297,14 @@ impl<R> BlockingTask<R> {
     }
 
     /// Whether the call is over, so that awaiting it gives its result at once.
+    ///
+    /// ```
+    /// let job = footbridge::spawn_blocking(|| 42);
+    /// while !job.is_finished() {
+    ///     std::thread::yield_now(); // draws a frame, say
+    /// }
+    /// assert_eq!(job.join(), 42); // at once
+    /// ```
     pub fn is_finished(&self) -> bool {
         self.job.as_ref().is_none_or(|job| job.is_finished())
     }

@@ -16,6 +16,8 @@ use std::panic::Location;
 pub struct Scope {
     home: Option<Handle>,
     submitted_at: &'static Location<'static>,
+    // It holds a token, or some call does that it is nested in. Set before it is submitted.
+    bounded: bool,
     // Written under the lock; those who only ask don't take it.
     gone: AtomicBool,
     // There are ties, or were. Spares most jobs a lock.
@@ -60,22 +62,26 @@ impl Scope {
         Self {
             home: None,
             submitted_at,
+            bounded: false,
             gone: AtomicBool::new(false),
             tied: AtomicBool::new(false),
             ties: Mutex::new(None),
         }
     }
 
-    /// Says which loop this call belongs to, and which call it is made on behalf of. Before it is submitted.
+    /// Says which loop this call belongs to, and which call it is made on behalf of, of those that
+    /// `bounded_call` gives. Before it is submitted.
     pub(crate) fn set_origin(&mut self, home: Option<Handle>, parent: Option<Arc<dyn Call>>) {
         self.home = home;
         if parent.is_some() {
+            self.bounded = true;
             self.tie(|ties| ties.parent = parent);
         }
     }
 
     /// Gives it a token to hold until it ends. Before it is submitted.
     pub(crate) fn set_token(&mut self, token: Token) {
+        self.bounded = true;
         self.tie(|ties| ties.token = Some(token));
     }
 
@@ -158,11 +164,21 @@ impl Handle {
     ///
     /// # Panics
     /// Where there is none. [`try_current`](Self::try_current) says `None` instead.
+    ///
+    /// ```
+    /// use footbridge::{Handle, run, spawn_blocking};
+    /// use std::thread;
+    ///
+    /// run(async {
+    ///     let where_it_runs = || Handle::current().block_on(|| async { thread::current().id() });
+    ///     assert_eq!(spawn_blocking(where_it_runs).await, Ok(thread::current().id()));
+    /// });
+    /// ```
     #[track_caller]
     pub fn current() -> Self {
         Self::try_current().expect(
             "Handle::current: no event loop here; call it inside footbridge::run, or in a job that \
-             a loop has submitted",
+             a loop has submitted, or ask Handle::try_current",
         )
     }
 
@@ -194,6 +210,16 @@ pub(crate) fn current_call() -> Option<Arc<dyn Call>> {
     CALL.try_with(|call| call.borrow().clone()).ok().flatten()
 }
 
+/// The same, if it or a call that it is nested in holds a token: nobody asks for ancestors but for their tokens.
+pub(crate) fn bounded_call() -> Option<Arc<dyn Call>> {
+    CALL.try_with(|call| {
+        let call = call.borrow();
+        call.as_ref().filter(|call| call.scope().bounded).cloned()
+    })
+    .ok()
+    .flatten()
+}
+
 /// Makes `call` the current one until the guard is dropped.
 pub(crate) fn enter_call(call: Option<Arc<dyn Call>>) -> impl Drop {
     struct Restore(Option<Arc<dyn Call>>);
@@ -211,7 +237,7 @@ pub(crate) fn enter_call(call: Option<Arc<dyn Call>>) -> impl Drop {
 /// Where the tokens of `limiter` were asked for that the current call and those it is nested in hold.
 pub(crate) fn tokens_held_by_ancestors(limiter: usize) -> Vec<&'static Location<'static>> {
     let mut asked_at = Vec::new();
-    let mut call = current_call();
+    let mut call = bounded_call();
     while let Some(this) = call {
         let scope = this.scope();
         let ties = scope.ties.lock();
@@ -227,7 +253,8 @@ pub(crate) fn tokens_held_by_ancestors(limiter: usize) -> Vec<&'static Location<
 /// Inside a job: has the caller gone away? A job that takes long asks now and then, and stops.
 ///
 /// The caller is gone once the future of the call has been dropped. Outside a job nobody can have
-/// gone away, and the answer is `Ok`. Cheap: a thread-local and one atomic load.
+/// gone away, and the answer is `Ok`: nor on a thread that the job has started itself. Cheap: a thread-local and one
+/// atomic load. In a function that returns `io::Result`, `.map_err(io::Error::other)?` passes it on.
 ///
 /// # Errors
 /// [`Cancelled`], from when the caller is gone until the job ends.
@@ -259,12 +286,29 @@ pub fn check_cancelled() -> Result<(), Cancelled> {
 }
 
 /// The caller of this job has gone away: nobody waits for what it returns.
+///
+/// ```
+/// use footbridge::{Cancelled, check_cancelled, spawn_blocking};
+/// use std::sync::mpsc;
+///
+/// let (tell, told) = mpsc::sync_channel(0);
+/// let job = spawn_blocking(move || -> Result<(), Cancelled> {
+///     loop {
+///         let state = check_cancelled();
+///         tell.send(state).unwrap();
+///         state?;
+///     }
+/// });
+/// assert_eq!(told.recv(), Ok(Ok(()))); // it runs
+/// drop(job);
+/// assert!(told.iter().any(|state| state.is_err())); // and has been told
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cancelled(pub(crate) ());
 
 impl fmt::Display for Cancelled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the caller of this job has gone away")
+        f.write_str("the caller of this job has gone away: return, nobody waits for it")
     }
 }
 

@@ -55,8 +55,7 @@ pub(crate) struct Crew {
     pub(crate) book: Mutex<Book>,
     pub(crate) awake: AtomicUsize,
     /// Some thread's own queue may hold jobs: the last one to stop looking has to bring another, who
-    /// looks there, even if he sees no more jobs himself. Marked with a swap: a store would hide the marks
-    /// before it, and what they stand for, from who wipes them off.
+    /// looks there, even if he sees no more jobs himself. Set in `mark`.
     pub(crate) unseen: AtomicBool,
     closed: AtomicBool,
     /// An idle worker is spinning: one at a time.
@@ -65,6 +64,17 @@ pub(crate) struct Crew {
     started: AtomicUsize,
     /// What a started thread does: `worker::main`.
     thread_main: ThreadMain,
+}
+
+/// Tries again while the queue says so.
+fn insist<T>(mut steal: impl FnMut() -> Steal<T>) -> Option<T> {
+    loop {
+        match steal() {
+            Steal::Success(item) => return Some(item),
+            Steal::Empty => return None,
+            Steal::Retry => {}
+        }
+    }
 }
 
 type ThreadMain = fn(Arc<Crew>, Arc<Desk>, Local<Queued>, Role);
@@ -99,7 +109,7 @@ impl Crew {
             Some(local) => {
                 first = local.is_empty() && self.injector.is_empty();
                 local.push(job);
-                self.unseen.swap(true, Ordering::Release); // Pairs with the swap in `Worker::rest`.
+                self.mark();
             }
             None => {
                 first = self.injector.is_empty();
@@ -114,6 +124,19 @@ impl Crew {
         }
         if self.closed.load(Ordering::Relaxed) {
             self.refuse_all();
+        }
+    }
+
+    /// After a push to this worker's own queue, and before the fence that comes before `awake` is read. Most find the mark
+    /// set, and write nothing that others write too.
+    ///
+    /// Whoever wipes the mark off does so before *his* fence, and looks into all queues after it. If this fence is
+    /// the first, he sees the push. If his is, this load sees that he has wiped, and what it finds is a
+    /// later mark, or none and sets it: and that is seen by who stops looking, as the caller's fence says.
+    pub(crate) fn mark(&self) {
+        fence(Ordering::SeqCst); // Pairs with the one in `Worker::rest`.
+        if !self.unseen.load(Ordering::Relaxed) {
+            self.unseen.store(true, Ordering::Relaxed);
         }
     }
 
@@ -159,6 +182,7 @@ impl Crew {
             taken: AtomicUsize::new(0),
             seen: AtomicUsize::new(0),
             current: Mutex::new(None),
+            busy: AtomicBool::new(false),
         })
     }
 
@@ -222,48 +246,30 @@ impl Crew {
 
     /// A job from the shared queue, with a batch for `local`.
     pub(crate) fn take_batch(&self, local: &Local<Queued>) -> Option<Queued> {
-        loop {
-            match self.injector.steal_batch_with_limit_and_pop(local, BATCH) {
-                Steal::Success(job) => return Some(job),
-                Steal::Empty => return None,
-                Steal::Retry => {}
-            }
-        }
+        insist(|| self.injector.steal_batch_with_limit_and_pop(local, BATCH))
     }
 
-    /// A job from any queue there is.
-    pub(crate) fn steal(&self, book: &Book) -> Option<Queued> {
-        loop {
-            match self.injector.steal() {
-                Steal::Success(job) => return Some(job),
-                Steal::Empty => return self.steal_from_workers(book, 0),
-                Steal::Retry => {}
-            }
-        }
-    }
-
-    /// A job from some worker's own queue, beginning with the `first` of them, counted round.
-    pub(crate) fn steal_from_workers(&self, book: &Book, first: usize) -> Option<Queued> {
+    /// A job from some worker's own queue, beginning with the `first` of them, counted round, with a batch for `local`.
+    pub(crate) fn take_batch_of_others(
+        &self,
+        book: &Book,
+        first: usize,
+        local: &Local<Queued>,
+    ) -> Option<Queued> {
         let desks = &book.desks;
         let first = first % desks.len().max(1);
-        loop {
-            let mut retry = false;
-            for desk in desks[first..].iter().chain(&desks[..first]) {
-                match desk.stealer.steal() {
-                    Steal::Success(job) => return Some(job),
-                    Steal::Empty => {}
-                    Steal::Retry => retry = true,
-                }
-            }
-            if !retry {
-                return None;
-            }
-        }
+        let mut others = desks[first..].iter().chain(&desks[..first]);
+        others.find_map(|desk| insist(|| desk.stealer.steal_batch_with_limit_and_pop(local, BATCH)))
     }
 
     /// Takes every queued job, to be answered once the book's lock is free.
     fn take_all(&self, book: &Book) -> Vec<Queued> {
-        std::iter::from_fn(|| self.steal(book)).collect()
+        let injector = std::iter::from_fn(|| insist(|| self.injector.steal()));
+        let own = book
+            .desks
+            .iter()
+            .flat_map(|desk| std::iter::from_fn(|| insist(|| desk.stealer.steal())));
+        injector.chain(own).collect()
     }
 
     /// Answers every queued job of a pool that is shut down.

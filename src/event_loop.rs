@@ -51,6 +51,14 @@ impl EventLoop {
     /// # Panics
     /// If an event loop runs on this thread already. A panic of `future` is passed on; the loop is
     /// fit for the next call.
+    ///
+    /// ```
+    /// let mut event_loop = footbridge::EventLoop::new();
+    /// let other = event_loop.spawn(async { footbridge::yield_now().await });
+    /// assert_eq!(event_loop.run_until(async { 1 }), 1);
+    /// assert!(!other.is_finished());
+    /// event_loop.run_until(other).unwrap();
+    /// ```
     #[track_caller]
     pub fn run_until<F: Future>(&mut self, future: F) -> F::Output {
         // Dropped last: what is left ready when this returns is the host's to tick for.
@@ -101,6 +109,7 @@ impl EventLoop {
                             return output;
                         }
                     }
+                    Some(Ready::Woken(key)) => self.poll(key),
                     Some(ready) => self.run(ready),
                     None => break,
                 }
@@ -176,7 +185,7 @@ impl EventLoop {
         self.queue.timers.borrow_mut().next_deadline()
     }
 
-    /// Spawns a task, which runs when the loop does. It need not be `Send`.
+    /// Spawns a task, which runs when the loop does. It need not be `Send`. [`EventLoop`] has an example.
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + 'static,
@@ -186,6 +195,13 @@ impl EventLoop {
     }
 
     /// The way to this loop from other threads.
+    ///
+    /// ```
+    /// let mut event_loop = footbridge::EventLoop::new();
+    /// let handle = event_loop.handle();
+    /// let thread = std::thread::spawn(move || handle.spawn(|| async { "from there" }));
+    /// assert_eq!(event_loop.run_until(thread.join().unwrap()).unwrap(), "from there");
+    /// ```
     pub fn handle(&self) -> Handle {
         Handle {
             inbox: self.queue.inbox.clone(),
@@ -193,6 +209,14 @@ impl EventLoop {
     }
 
     /// The way to this loop for code on its own thread.
+    ///
+    /// ```
+    /// let mut event_loop = footbridge::EventLoop::new();
+    /// let spawner = event_loop.spawner();
+    /// let on_click = move |button: u32| spawner.spawn(async move { button }); // a callback of the host's
+    /// let task = on_click(2);
+    /// assert_eq!(event_loop.run_until(task).unwrap(), 2);
+    /// ```
     pub fn spawner(&self) -> LocalSpawner {
         LocalSpawner {
             queue: self.queue.clone(),
@@ -226,8 +250,11 @@ impl EventLoop {
         let ticket = self.tasks.new_ticket(&self.queue.inbox);
         ticket.begin_poll(&self.queue);
         let waker = waker_ref(&ticket);
-        let polled = task.poll(&mut Context::from_waker(&waker));
-        if polled.is_pending() && task.watch(&waker).is_pending() {
+        let mut context = Context::from_waker(&waker);
+        if task
+            .first_poll(&mut context, || ticket.clone())
+            .is_pending()
+        {
             let (key, kept) = self.tasks.insert(task, ticket);
             return kept.ticket.set_key(key, &self.queue);
         }
@@ -240,16 +267,17 @@ impl EventLoop {
             return;
         };
         kept.ticket.begin_poll(&self.queue);
-        let ended = match &mut kept.task {
-            Some(task) => {
+        if let Some(task) = &mut kept.task {
+            if kept.ticket.is_aborted() {
+                task.abort();
+            } else {
                 let waker = waker_ref(&kept.ticket);
-                match task.poll(&mut Context::from_waker(&waker)) {
-                    Poll::Ready(()) => kept.task.take(),
-                    Poll::Pending => return,
+                if task.poll(&mut Context::from_waker(&waker)).is_pending() {
+                    return;
                 }
             }
-            None => None,
-        };
+        }
+        let ended = kept.task.take();
         // Woken during its last poll, its key is in the queue once more: the place can't be given
         // to another task before that is through.
         if !kept.ticket.is_scheduled() {

@@ -11,12 +11,12 @@ use std::fmt;
 use std::time::Duration;
 
 impl EventLoop {
-    /// A loop whose jobs go to the global pool.
+    /// A loop whose jobs go to the global pool. [`EventLoop`] has an example.
     pub fn new() -> Self {
         Self::builder().build()
     }
 
-    /// A loop with other settings.
+    /// A loop with other settings. [`EventLoopBuilder`] has an example.
     pub fn builder() -> EventLoopBuilder {
         EventLoopBuilder::default()
     }
@@ -73,6 +73,15 @@ impl EventLoopBuilder {
     }
 
     /// Has the jobs of this loop run on `pool`, unless a call names another one.
+    ///
+    /// ```
+    /// use footbridge::{EventLoop, Pool, asyncify};
+    ///
+    /// let pool = Pool::builder().thread_name("plugin").build();
+    /// let mut event_loop = EventLoop::builder().pool(&pool).build();
+    /// let name = asyncify(|| std::thread::current().name().map(String::from));
+    /// assert_eq!(event_loop.run_until(name()).as_deref(), Some("plugin-0"));
+    /// ```
     pub fn pool(mut self, pool: &Pool) -> Self {
         self.pool = Some(Box::new(pool.clone()));
         self
@@ -81,6 +90,7 @@ impl EventLoopBuilder {
     /// Has `hook` called when the loop has something to do that its host should
     /// [`tick`](EventLoop::tick) for: at most once for each tick, from whichever thread brought the
     /// work, with no lock held. A panic in it is reported by the panic hook and harms nobody.
+    /// [`next_deadline`](EventLoop::next_deadline) has a whole host.
     ///
     /// It is called on the loop's own thread too. A host that asks for the [`next_deadline`](EventLoop::next_deadline)
     /// before each wait needn't wake itself from there.
@@ -92,7 +102,7 @@ impl EventLoopBuilder {
         self
     }
 
-    /// Makes the loop. It belongs to this thread.
+    /// Makes the loop. It belongs to this thread. [`EventLoopBuilder`] has an example.
     pub fn build(self) -> EventLoop {
         EventLoop::of(Queue::new(Inbox::new(self.spin_time, self.hook, self.pool)))
     }

@@ -56,6 +56,17 @@ where
 }
 
 /// What [`gather`] returns.
+///
+/// ```
+/// use footbridge::{Gather, JoinHandle, gather, run, spawn};
+///
+/// fn all(numbers: [u32; 3]) -> Gather<JoinHandle<u32>> {
+///     gather(numbers.map(|n| spawn(async move { 100u32.checked_div(n).expect("not by zero") })))
+/// }
+/// let results = run(async { all([1, 0, 2]).await }); // tasks fail one by one
+/// assert!(results[1].as_ref().unwrap_err().is_panic());
+/// assert_eq!(results.iter().flatten().sum::<u32>(), 150);
+/// ```
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct Gather<F: Future> {
     children: Vec<Child<F>>,
@@ -147,7 +158,7 @@ impl<F: Future> Future for Gather<F> {
         let outputs = this.children.iter_mut().map(|child| {
             match std::mem::replace(&mut child.state, State::Taken) {
                 State::Ready(output) => output,
-                _ => panic!("Gather was polled after it had given its results"),
+                _ => panic!("a Gather was polled after it had given its results; await it once, and keep them"),
             }
         });
         Poll::Ready(outputs.collect())

@@ -201,7 +201,7 @@ impl<T: 'static> JoinHandle<T> {
         self.cell.abort();
     }
 
-    /// Whether the task has ended, in whichever way.
+    /// Whether the task has ended, in whichever way. [`yield_now`](crate::yield_now) has an example.
     pub fn is_finished(&self) -> bool {
         self.cell.is_complete()
     }
@@ -216,6 +216,19 @@ impl<T: 'static> JoinHandle<T> {
     /// On a thread that runs a loop: await the handle there. And on the thread that owns the task's loop,
     /// while the task hasn't ended: nobody else could run it, so hand the handle to
     /// [`run_until`](crate::EventLoop::run_until) instead.
+    ///
+    /// ```
+    /// use footbridge::{Handle, run, spawn_blocking};
+    ///
+    /// run(async {
+    ///     let job = spawn_blocking(|| {
+    ///         let page = Handle::current().spawn(|| async { "page" }); // begins at once
+    ///         let title = "title"; // what this thread does meanwhile
+    ///         (title, page.join().unwrap())
+    ///     });
+    ///     assert_eq!(job.await, ("title", "page"));
+    /// });
+    /// ```
     #[track_caller]
     pub fn join(self) -> Result<T, JoinError> {
         // What has ended needs nobody to run it.

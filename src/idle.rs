@@ -8,7 +8,7 @@
 
 use crate::job::Queued;
 use crate::parker::Parker;
-use crate::sync::{Arc, AtomicUsize, Mutex, Ordering, Stealer};
+use crate::sync::{Arc, AtomicBool, AtomicUsize, Mutex, Ordering, Stealer};
 use std::panic::Location;
 use std::time::Instant;
 
@@ -21,8 +21,10 @@ pub(crate) struct Desk {
     pub(crate) taken: AtomicUsize,
     /// The same, as of the last time that the watcher looked.
     pub(crate) seen: AtomicUsize,
-    /// The job it runs.
+    /// The job it runs, or ran last.
     pub(crate) current: Mutex<Option<Current>>,
+    /// Whether `current` still runs. Cleared before its result can be seen, which makes that visible too.
+    pub(crate) busy: AtomicBool,
 }
 
 /// What runs on a thread: since when, at the earliest, and where it was submitted.
@@ -38,6 +40,13 @@ pub(crate) struct Quitter {
     /// On a thread of the pool itself.
     pub(crate) is_own: bool,
     pub(crate) done: bool,
+}
+
+impl Desk {
+    pub(crate) fn running(&self) -> Option<Current> {
+        let busy = self.busy.load(Ordering::Relaxed);
+        busy.then(|| *self.current.lock()).flatten()
+    }
 }
 
 /// How the threads have got on with the queues.

@@ -249,7 +249,9 @@ where
                     self.scope.submitted_at()
                 ),
             },
-            _ => panic!("a BlockingTask was polled after it had given its result"),
+            _ => panic!(
+                "a BlockingTask was polled after it had given its result; await it once, and keep that"
+            ),
         }
     }
 

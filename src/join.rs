@@ -10,7 +10,7 @@
 //! The rule: the first result stays. A cell is completed exactly once; who comes later (a loop that
 //! ends over a task that has just finished) changes nothing.
 
-use crate::sync::{AtomicBool, Mutex, Ordering, thread_local, unwind_safe};
+use crate::sync::{Arc, AtomicBool, Mutex, Ordering, thread_local, unwind_safe};
 use std::any::Any;
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -117,12 +117,13 @@ impl JoinError {
         matches!(self.0, Why::LoopClosed)
     }
 
-    /// Whether the task panicked.
+    /// Whether the task panicked. [`JoinError`] has an example.
     pub fn is_panic(&self) -> bool {
         matches!(self.0, Why::Panic(_))
     }
 
     /// Whether the task was aborted, or dropped because its loop ended.
+    /// [`JoinHandle::abort`](crate::JoinHandle::abort) has an example.
     pub fn is_cancelled(&self) -> bool {
         !self.is_panic()
     }
@@ -131,11 +132,21 @@ impl JoinError {
     ///
     /// # Panics
     /// If the task didn't panic: ask [`is_panic`](Self::is_panic) first.
+    ///
+    /// ```
+    /// footbridge::run(async {
+    ///     let task = footbridge::spawn(async { std::panic::panic_any(42) });
+    ///     let thrown = task.await.unwrap_err().into_panic();
+    ///     assert_eq!(thrown.downcast_ref(), Some(&42));
+    /// });
+    /// ```
     #[track_caller]
     pub fn into_panic(self) -> Box<dyn Any + Send + 'static> {
         match self.0 {
             Why::Panic(payload) => payload.into_inner(),
-            _ => panic!("JoinError::into_panic: the task was cancelled, it didn't panic"),
+            _ => panic!(
+                "JoinError::into_panic: the task was cancelled, it didn't panic; ask is_panic first"
+            ),
         }
     }
 }
@@ -160,7 +171,9 @@ impl fmt::Display for JoinError {
                 None => f.write_str("the task panicked"),
             },
             Why::Aborted => f.write_str("the task was aborted"),
-            Why::LoopClosed => f.write_str("the task was dropped when its event loop ended"),
+            Why::LoopClosed => {
+                f.write_str("the task was dropped when its event loop ended; await it before that")
+            }
         }
     }
 }
@@ -185,7 +198,7 @@ pub(crate) struct JoinCell<T> {
 enum State<T> {
     Pending {
         waiter: Option<Waker>,
-        task: Option<Waker>,
+        task: Option<Arc<dyn Abort>>,
     },
     Complete(Result<T, JoinError>),
     Taken,
@@ -241,7 +254,9 @@ impl<T> JoinCell<T> {
         let state = std::mem::replace(&mut *self.state.lock(), State::Taken);
         match state {
             State::Complete(result) => Poll::Ready(result),
-            _ => panic!("a JoinHandle was polled after it had given its result"),
+            _ => panic!(
+                "a JoinHandle was polled after it had given its result; await it once, and keep that"
+            ),
         }
     }
 
@@ -250,14 +265,21 @@ impl<T> JoinCell<T> {
     }
 }
 
+/// Tells a loop to drop one of its tasks.
+pub(crate) trait Abort: Send + Sync {
+    fn abort(self: Arc<Self>);
+}
+
 /// A cell whose type of result has been forgotten: what a loop knows of its tasks', and a job of
 /// the call that it waits for.
 pub(crate) trait Erased: Any {
     /// Asks for the task to be dropped. Its loop does that, and then completes the cell.
     fn abort(&self);
+    /// Whether an abort came before `watch`.
     fn is_aborted(&self) -> bool;
-    /// Whom to wake for an abort; `false` if the abort was there first.
-    fn watch(&self, task: Waker) -> bool;
+    fn is_complete(&self) -> bool;
+    /// Whom to tell of an abort; `false` if the abort was there first.
+    fn watch(&self, task: Arc<dyn Abort>) -> bool;
     fn fail(&self, error: JoinError);
     fn as_any(&self) -> &dyn Any;
 }
@@ -268,12 +290,12 @@ impl<T: 'static> Erased for JoinCell<T> {
         let State::Pending { task, .. } = &mut *state else {
             return;
         };
-        // Pairs with is_aborted by way of the task's waker, and with watch by the lock.
+        // For who asks before he watches: `watch` finds it by the lock.
         self.aborted.store(true, Ordering::Relaxed);
         let task = task.take();
         drop(state);
         if let Some(task) = task {
-            wake(task);
+            task.abort();
         }
     }
 
@@ -281,7 +303,11 @@ impl<T: 'static> Erased for JoinCell<T> {
         self.aborted.load(Ordering::Relaxed)
     }
 
-    fn watch(&self, new: Waker) -> bool {
+    fn is_complete(&self) -> bool {
+        self.is_complete()
+    }
+
+    fn watch(&self, new: Arc<dyn Abort>) -> bool {
         let mut state = self.state.lock();
         let old = match &mut *state {
             State::Pending { task, .. } if !self.is_aborted() => task.replace(new),

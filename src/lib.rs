@@ -20,6 +20,9 @@
 //! assert_eq!(message, "Hello, World");
 //! ```
 //!
+//! A *loop* polls *tasks*, which are futures, on one thread. A *pool* has *workers*, which are threads, and
+//! they run *jobs*, which are blocking functions.
+//!
 //! What it promises:
 //! - **Nesting never deadlocks**, at any depth and any size of the pool: a worker that waits gives its
 //!   place back for as long as it waits. (It keeps its thread; [`max_parked`](PoolBuilder::max_parked) bounds those.)
@@ -30,24 +33,84 @@
 //! - **The async function runs on its own loop** and need not be `Send`. What travels is a closure.
 //! - **No `unsafe`**; and its machines are explored by [loom](https://docs.rs/loom), as the code that uses them can be.
 //!
+//! # The two bridges
+//! A call of `asyncify(f)` is submitted when it is first polled; [`spawn_blocking`] submits a job at once, and
+//! [`gather`] waits for many:
+//!
+//! ```
+//! # use footbridge::{asyncify, gather, run};
+//! let lengths = run(async {
+//!     let length = asyncify(|text: String| text.len());
+//!     gather(["one", "three"].map(|text| length(text.to_string()))).await
+//! });
+//! assert_eq!(lengths, [3, 5]);
+//! ```
+//!
+//! `syncify(g)` says with a [`SyncifyError`] why it couldn't be served. Where there is no loop to go to, it runs
+//! `g` on a temporary one if [it is told to](Syncify::raise_sync_error): so one blocking function serves async
+//! and sync programs. A panic crosses either bridge to whoever waits.
+//!
 //! # The loop
-//! [`run`] runs a future on a fresh loop on this thread; [`spawn`] adds tasks to it, [`time`] has its timers.
-//! An [`EventLoop`] of one's own can be run in pieces, or by the main loop of a host. A [`Handle`]
-//! reaches a loop from any thread.
+//! [`run`] runs a future on a fresh loop on this thread; [`spawn`] adds tasks to it, [`time`] has its timers. A
+//! [`Handle`] reaches a loop from any thread:
+//!
+//! ```
+//! # use footbridge::{Handle, run, spawn, time};
+//! # use std::{rc::Rc, thread, time::Duration};
+//! run(async {
+//!     let text = Rc::new("not `Send`");
+//!     let task = spawn(async move {
+//!         time::sleep(Duration::from_millis(1)).await;
+//!         text.len()
+//!     });
+//!     let handle = Handle::current();
+//!     thread::spawn(move || handle.call_soon(|| println!("on the loop's thread, if it still turns")));
+//!     assert_eq!(task.await.unwrap(), 10);
+//! });
+//! ```
+//!
+//! An [`EventLoop`] of one's own can be run in pieces, or by the main loop of a host: a game, a window, a plugin.
 //!
 //! # The pool
 //! Jobs run on the [global](Pool::global) pool, or on one that a loop or a call names. It starts threads
 //! when jobs need them: a burst of short jobs is run by a few, jobs that block get a thread each, up to
-//! [`max_threads`](PoolBuilder::max_threads). A [`Limiter`] bounds how many calls of a kind run at once.
+//! [`max_threads`](PoolBuilder::max_threads). A [`Limiter`] bounds how many calls of a kind run at once:
+//!
+//! ```
+//! # use footbridge::{Asyncify, Limiter, gather, run};
+//! # fn query(id: u32) -> u32 { id }
+//! let query = Asyncify::new().limiter(&Limiter::new(8)).wrap(query); // there are eight connections
+//! let rows = run(async { gather((0..100).map(|id| query(id))).await });
+//! assert_eq!(rows.len(), 100);
+//! ```
+//!
+//! Work for the processor wants as many tokens as there are cores.
 //!
 //! # Cancellation
 //! Dropping a future cancels its call. A job that hasn't begun never runs; one that has can't be stopped,
 //! but finds out with [`check_cancelled`], and an async function that it waits for is dropped.
 //!
+//! ```
+//! # use footbridge::{check_cancelled, spawn_blocking};
+//! let (tell, told) = std::sync::mpsc::sync_channel(0);
+//! let job = spawn_blocking(move || {
+//!     while check_cancelled().is_ok() {
+//!         tell.send("a step").unwrap();
+//!     }
+//! });
+//! told.recv().unwrap(); // it has begun
+//! drop(job); // or a `time::timeout` around it that is up
+//! assert!(told.iter().count() <= 1); // at most the step that it was about to make
+//! ```
+//!
+//! A *task* is cancelled by [`JoinHandle::abort`], or by the end of its loop; dropping its handle lets it run on.
+//!
 //! # What it is not
 //! It has no I/O of its own: bring blocking I/O, or a reactor that runs on a thread of its own. A loop
-//! has one thread; work that needs the processor belongs on the pool, or on one made for that. A thread
-//! can't be stopped: a job that never returns keeps its place for ever.
+//! has one thread; a computation to be split over the cores belongs on a pool made for that. Functions,
+//! arguments and results cross threads, so they are `Send` and `'static`. A thread can't be stopped: a job that
+//! never returns keeps its place for ever. In a program that runs on tokio, `asyncify` works, and tokio's own
+//! bridges are at hand. [`coming_from`] has other libraries' calls, tokio's among them, and what each is here.
 //!
 //! # How it is built
 //! ```text
@@ -147,6 +210,10 @@ pub mod internals;
 #[cfg(doc)]
 #[doc = include_str!("../docs/model-checking.md")]
 pub mod model_checking {}
+
+#[cfg(doc)]
+#[doc = include_str!("../docs/coming-from.md")]
+pub mod coming_from {}
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -39,6 +39,7 @@ use std::task::{Context, Poll, Waker};
 /// let first = connections.try_acquire().unwrap();
 /// let second = connections.try_acquire().unwrap();
 /// assert!(connections.try_acquire().is_none());
+/// assert_eq!((connections.total_tokens(), connections.borrowed_tokens()), (2, 2));
 /// drop(first);
 /// assert_eq!(connections.available_tokens(), 1);
 /// # drop(second);
@@ -73,6 +74,7 @@ impl State {
 
 impl Limiter {
     /// A limiter of `total` tokens, from 0 (everybody waits until there are more) to `usize::MAX` (no limit).
+    /// [`Limiter`] has an example.
     pub fn new(total: usize) -> Self {
         Self {
             shared: Arc::new(Mutex::new(State {
@@ -144,18 +146,18 @@ impl Limiter {
         wake_all(granted);
     }
 
-    /// How many tokens there are.
+    /// How many tokens there are. [`Limiter`] has an example.
     pub fn total_tokens(&self) -> usize {
         self.shared.lock().total
     }
 
-    /// How many of them are taken.
+    /// How many of them are taken. [`Limiter`] has an example.
     pub fn borrowed_tokens(&self) -> usize {
         self.shared.lock().borrowed
     }
 
     /// How many are left: the total less those taken, so below zero after the total was lowered, and at
-    /// most `isize::MAX`.
+    /// most `isize::MAX`. [`Limiter`] has an example.
     pub fn available_tokens(&self) -> isize {
         let state = self.shared.lock();
         let signed = |tokens| isize::try_from(tokens).unwrap_or(isize::MAX);
@@ -187,7 +189,8 @@ fn refuse_self_wait(held: &[&Location<'_>], total: usize) -> ! {
     let places: Vec<_> = held.iter().map(ToString::to_string).collect();
     panic!(
         "deadlock: this call asks for a token of a limiter of {total} whose tokens are all held \
-         by calls that it is nested in, and that wait for it; they were asked for at {}",
+         by calls that it is nested in, and that wait for it; give nested calls a limiter of their own, or \
+         this one more tokens. Those held were asked for at {}",
         places.join(", ")
     );
 }
@@ -206,6 +209,19 @@ impl fmt::Debug for Limiter {
 }
 
 /// What [`Limiter::acquire`] returns. Polled after it has given its permit, it panics.
+///
+/// Dropping it leaves the line:
+///
+/// ```
+/// use footbridge::{Limiter, run, time::timeout};
+/// use std::time::Duration;
+///
+/// let limiter = Limiter::new(1);
+/// let permit = limiter.try_acquire();
+/// assert!(run(timeout(Duration::from_millis(1), limiter.acquire())).is_err());
+/// drop(permit);
+/// assert!(limiter.try_acquire().is_some(), "nobody waits any more");
+/// ```
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct Acquire {
     limiter: Limiter,
@@ -260,7 +276,9 @@ impl Future for Acquire {
                 drop(old);
                 Poll::Pending
             }
-            Line::Done => panic!("Acquire was polled after it had given its permit"),
+            Line::Done => panic!(
+                "an Acquire was polled after it had given its permit; ask Limiter::acquire for each"
+            ),
         }
     }
 }
@@ -286,6 +304,19 @@ impl fmt::Debug for Acquire {
 }
 
 /// A token of a [`Limiter`], given back when this is dropped.
+///
+/// It may go along with the work:
+///
+/// ```
+/// use footbridge::{Limiter, run, spawn_blocking};
+///
+/// let limiter = Limiter::new(1);
+/// run(async {
+///     let permit = limiter.acquire().await;
+///     spawn_blocking(move || drop(permit)).detach(); // free when that is through
+///     limiter.acquire().await;
+/// });
+/// ```
 #[derive(Debug)]
 #[must_use = "dropping a permit gives the token back"]
 pub struct Permit {

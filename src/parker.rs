@@ -34,16 +34,21 @@ enum State {
 pub struct Parker {
     state: Mutex<State>,
     condvar: Condvar,
-    /// How often in a row spinning was in vain: it is halved as often. The owner's only.
-    in_vain: AtomicU32,
+    /// How often the time to spin is halved. The owner's only.
+    reluctance: AtomicU32,
 }
 
 /// A sleeping core takes some 20 microseconds to wake, and an answer is often there sooner. So a thread that
 /// waits for one goes on asking for half as long, with the processor left to others in between. It asks for
 /// less long each time that this was in vain, and as long as ever after a sleep that was short.
+///
+/// Where others want the processor too, they may keep it for milliseconds when it is left to them, while a thread
+/// that sleeps is let in as soon as it is woken. So who has lost it while he spun, doesn't spin for many waits.
 pub const SPIN_TIME: Duration = Duration::from_micros(10);
-const SHORT: Duration = Duration::from_micros(100);
 const LONGEST: Duration = Duration::from_secs(1);
+const SHORT: Duration = Duration::from_micros(100);
+const TOO_RELUCTANT: u32 = 32;
+const LOST_PROCESSOR: u32 = 1024;
 
 /// Why a park ended.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -58,7 +63,7 @@ impl Parker {
         Self {
             state: Mutex::new(State::Empty),
             condvar: Condvar::default(),
-            in_vain: AtomicU32::new(0),
+            reluctance: AtomicU32::new(0),
         }
     }
 
@@ -70,25 +75,31 @@ impl Parker {
         deadline: Option<Instant>,
         spun: impl FnOnce(),
     ) -> Woken {
-        if spin_time.is_zero() {
+        let reluctance = self.reluctance.load(Ordering::Relaxed);
+        if spin_time.is_zero() || reluctance > TOO_RELUCTANT {
             spun();
+            let less = reluctance.saturating_sub(1);
+            self.reluctance.store(less, Ordering::Relaxed);
             return self.park(deadline);
         }
-        let in_vain = self.in_vain.load(Ordering::Relaxed);
+        let spin_time = spin_time.min(LONGEST);
         let start = now();
-        let limit = start + spin_time.min(LONGEST) / 2_u32.saturating_pow(in_vain);
+        let limit = start + spin_time / 2_u32.saturating_pow(reluctance);
         let there = spin(limit, || self.take_token());
         spun();
-        if there {
-            self.in_vain.store(0, Ordering::Relaxed);
-            return Woken::Notified;
-        }
-        let woken = self.park(deadline);
-        let in_vain = match now() - start < SHORT {
-            true => 0,
-            false => in_vain.saturating_add(1),
+        let lost = now() - start > spin_time + SHORT;
+        let woken = match there {
+            true => Woken::Notified,
+            false => self.park(deadline),
         };
-        self.in_vain.store(in_vain, Ordering::Relaxed);
+        let reluctance = if lost {
+            LOST_PROCESSOR
+        } else if there || now() - start < SHORT {
+            0
+        } else {
+            TOO_RELUCTANT.min(reluctance + 1)
+        };
+        self.reluctance.store(reluctance, Ordering::Relaxed);
         woken
     }
 

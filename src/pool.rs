@@ -42,6 +42,13 @@ impl Drop for Door {
 impl Pool {
     /// The pool of the whole process, where jobs go if nothing else is said. Its threads, 512 at the
     /// most, are started when they are first needed; it lasts as long as the process.
+    ///
+    /// ```
+    /// use footbridge::{Pool, spawn_blocking};
+    ///
+    /// spawn_blocking(|| ()).join(); // no loop here, and none named
+    /// assert!(Pool::global().stats().threads > 0);
+    /// ```
     pub fn global() -> Self {
         Self::everybodys().clone()
     }
@@ -53,7 +60,7 @@ impl Pool {
         &GLOBAL
     }
 
-    /// A pool of one's own.
+    /// A pool of one's own. [`PoolBuilder`] has an example.
     pub fn builder() -> PoolBuilder {
         PoolBuilder::default()
     }
@@ -139,6 +146,16 @@ impl PoolBuilder {
     ///
     /// # Panics
     /// If `threads` is 0: no job could ever run.
+    ///
+    /// ```
+    /// use footbridge::{BlockingTask, Pool};
+    /// use std::{collections::HashSet, thread};
+    ///
+    /// let pool = Pool::builder().max_threads(2).build();
+    /// let jobs: Vec<_> = (0..10).map(|_| pool.spawn_blocking(|| thread::current().id())).collect();
+    /// let threads: HashSet<_> = jobs.into_iter().map(BlockingTask::join).collect();
+    /// assert!(threads.len() <= 2);
+    /// ```
     #[track_caller]
     pub fn max_threads(mut self, threads: usize) -> Self {
         assert!(
@@ -153,6 +170,14 @@ impl PoolBuilder {
     /// 10,000 if not set. Each keeps its thread. One more such call gets
     /// [`SyncifyError::PoolExhausted`](crate::SyncifyError::PoolExhausted). Jobs that wait in `join`, in
     /// `shutdown` or on a loop of their own are counted, but never refused.
+    ///
+    /// ```
+    /// use footbridge::{Pool, SyncifyError, run, syncify};
+    ///
+    /// let pool = Pool::builder().max_parked(0).build();
+    /// let answer = run(async { pool.spawn_blocking(|| syncify(async || 42)()).await });
+    /// assert_eq!(answer, Err(SyncifyError::PoolExhausted));
+    /// ```
     pub fn max_parked(mut self, jobs: usize) -> Self {
         self.max_parked = jobs;
         self
@@ -161,6 +186,17 @@ impl PoolBuilder {
     /// For how long a thread without a job is kept, 10 seconds if not set; zero ends it at once,
     /// `Duration::MAX` never. The one that has worked
     /// last is the first to be used again, so that the others can go.
+    ///
+    /// ```
+    /// use footbridge::Pool;
+    /// use std::{thread, time::Duration};
+    ///
+    /// let pool = Pool::builder().keep_alive(Duration::ZERO).build();
+    /// pool.spawn_blocking(|| ()).join();
+    /// while pool.stats().threads > 0 {
+    ///     thread::yield_now(); // it ends by itself
+    /// }
+    /// ```
     pub fn keep_alive(mut self, keep_alive: Duration) -> Self {
         self.keep_alive = keep_alive;
         self
@@ -183,6 +219,7 @@ impl PoolBuilder {
     }
 
     /// What the threads' names begin with, `footbridge` if not set: they are called `footbridge-0` and so on.
+    /// [`Pool`] has an example.
     ///
     /// # Panics
     /// If the name holds a NUL byte, which no thread's name can.
@@ -199,12 +236,20 @@ impl PoolBuilder {
 
     /// The size of the threads' stacks in bytes; what [`std::thread::Builder`] takes if not set. With more
     /// than the system has, every thread is refused, and who awaits a job is told so by a panic.
+    ///
+    /// ```
+    /// fn depth(n: u32) -> u32 {
+    ///     if n == 0 { 0 } else { 1 + depth(n - 1) }
+    /// }
+    /// let pool = footbridge::Pool::builder().thread_stack_size(64 << 20).build();
+    /// assert_eq!(pool.spawn_blocking(|| depth(100_000)).join(), 100_000);
+    /// ```
     pub fn thread_stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = Some(bytes);
         self
     }
 
-    /// Makes the pool. No thread is started before the first job.
+    /// Makes the pool. No thread is started before the first job. [`PoolBuilder`] has an example.
     pub fn build(self) -> Pool {
         self.open(false)
     }
@@ -226,6 +271,20 @@ impl PoolBuilder {
 }
 
 /// How a [`Pool`] stands.
+///
+/// ```
+/// use std::sync::mpsc;
+///
+/// let pool = footbridge::Pool::builder().max_threads(1).build();
+/// let ((begun, has_begun), (go, wait)) = (mpsc::channel(), mpsc::channel());
+/// let first = pool.spawn_blocking(move || (begun.send(()), wait.recv()));
+/// has_begun.recv().unwrap();
+/// let second = pool.spawn_blocking(|| ());
+/// let stats = pool.stats();
+/// assert_eq!((stats.threads, stats.idle, stats.queued), (1, 0, 1));
+/// # go.send(()).unwrap();
+/// # drop((first.join(), second.join()));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PoolStats {
@@ -237,5 +296,16 @@ pub struct PoolStats {
     pub queued: usize,
     /// Threads whose job waits in a call of this crate (`syncify`, `block_on`, `join`, a loop of its own),
     /// and whose place is free for others.
+    ///
+    /// ```
+    /// use footbridge::{Pool, run, syncify};
+    ///
+    /// let pool = Pool::builder().build();
+    /// let parked = run(async {
+    ///     let asked = pool.clone();
+    ///     pool.spawn_blocking(move || syncify(async move || asked.stats().parked_in_syncify)()).await
+    /// });
+    /// assert_eq!(parked, Ok(1));
+    /// ```
     pub parked_in_syncify: usize,
 }

@@ -18,7 +18,7 @@
 //! loop's thread touches it; `posted` is what the others share.
 
 use crate::inbox;
-use crate::join::{discard, wake};
+use crate::join::{Abort, discard, wake};
 use crate::sync::{Arc, AtomicBool, AtomicUsize, Ordering, impl_wake, thread_local};
 use crate::task::Task;
 use crate::timers::Timers;
@@ -130,7 +130,7 @@ impl Queue {
     }
 
     /// Whether nothing is left in it and nobody else can reach it, apart from `tickets` that nobody holds a
-    /// waker of; so that it may be used again as if it were new. Makes itself small again then.
+    /// waker of; so that it may be used again as if it were new. Gives back large buffers then.
     pub(crate) fn is_as_new(self: &Rc<Self>, tickets: usize) -> bool {
         // A reference is made from another one only, so a count that is down stays down. Read too early, it
         // is too high. And who has dropped his has posted before: the inbox's lock shows us that.
@@ -143,9 +143,15 @@ impl Queue {
         if !alone || !unused || self.inbox.has_posts() {
             return false;
         }
-        ready.shrink_to(SMALL);
-        self.drained.borrow_mut().shrink_to(SMALL);
-        timers.shrink_to(SMALL);
+        // Given back whole: a large buffer that is cut down is dearer to grow again than a new one.
+        if ready.capacity() > SMALL {
+            *ready = VecDeque::new();
+        }
+        let mut drained = self.drained.borrow_mut();
+        if drained.capacity() > SMALL {
+            *drained = Vec::new();
+        }
+        timers.forget_if_more_than(SMALL);
         true
     }
 
@@ -250,6 +256,8 @@ pub(crate) struct Ticket {
     key: AtomicUsize,
     // The loop's thread only.
     scheduled: AtomicBool,
+    // Set before a wake, which shows it to the loop's thread.
+    aborted: AtomicBool,
     // Everybody's: it is in the inbox.
     posted: AtomicBool,
 }
@@ -266,6 +274,7 @@ impl Ticket {
             inbox,
             key: AtomicUsize::new(key),
             scheduled: AtomicBool::new(false),
+            aborted: AtomicBool::new(false),
             posted: AtomicBool::new(false),
         }
     }
@@ -288,6 +297,10 @@ impl Ticket {
         self.scheduled.store(false, Ordering::Relaxed);
     }
 
+    pub(crate) fn is_aborted(&self) -> bool {
+        self.aborted.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn schedule(&self, queue: &Queue) {
         if !self.is_scheduled() {
             self.scheduled.store(true, Ordering::Relaxed);
@@ -302,6 +315,7 @@ impl Ticket {
     pub(crate) fn reset(&mut self) {
         self.key.store(NOWHERE, Ordering::Relaxed);
         self.scheduled.store(false, Ordering::Relaxed);
+        self.aborted.store(false, Ordering::Relaxed);
         self.posted.store(false, Ordering::Relaxed);
     }
 
@@ -329,3 +343,10 @@ impl Ticket {
 }
 
 impl_wake!(Ticket);
+
+impl Abort for Ticket {
+    fn abort(self: Arc<Self>) {
+        self.aborted.store(true, Ordering::Relaxed);
+        self.wake();
+    }
+}

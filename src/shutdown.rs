@@ -80,7 +80,7 @@ impl Pool {
                     .iter()
                     .filter(|desk| own.as_ref().is_none_or(|own| !Arc::ptr_eq(own, desk)));
                 let jobs = others.filter_map(|desk| {
-                    let current = (*desk.current.lock())?;
+                    let current = desk.running()?;
                     Some(RunningJob {
                         thread: desk.name.clone(),
                         since: current.since,
@@ -98,13 +98,28 @@ impl Pool {
 }
 
 /// What a pool still ran when [`shutdown`](Pool::shutdown) stopped waiting.
+///
+/// ```
+/// use std::{sync::mpsc, time::Duration};
+///
+/// let pool = footbridge::Pool::builder().thread_name("disk").build();
+/// let ((begun, has_begun), (go, wait)) = (mpsc::channel(), mpsc::channel());
+/// pool.spawn_blocking(move || (begun.send(()), wait.recv())).detach();
+/// has_begun.recv().unwrap();
+///
+/// let left = pool.shutdown(Duration::ZERO).unwrap_err();
+/// // "the pool still runs 1 job(s): disk-0 for 21.7µs, submitted at src/main.rs:5:6"
+/// assert!(left.to_string().starts_with("the pool still runs 1 job(s): disk-0 for "));
+/// go.send(()).unwrap();
+/// pool.shutdown(Duration::MAX).unwrap(); // asked once more, it has them all
+/// ```
 #[derive(Debug, Clone)]
 pub struct StillRunning {
     jobs: Vec<RunningJob>,
 }
 
 impl StillRunning {
-    /// The jobs that had not ended.
+    /// The jobs that had not ended. None, if it was a thread between two of them that had not. [`RunningJob`] has an example.
     pub fn jobs(&self) -> &[RunningJob] {
         &self.jobs
     }
@@ -112,6 +127,10 @@ impl StillRunning {
 
 impl fmt::Display for StillRunning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.jobs.is_empty() {
+            return f
+                .write_str("a thread of the pool is still looking for a job, and has not ended");
+        }
         write!(f, "the pool still runs {} job(s)", self.jobs.len())?;
         for (n, job) in self.jobs.iter().enumerate() {
             write!(f, "{} {job}", if n == 0 { ":" } else { "," })?;
@@ -123,6 +142,22 @@ impl fmt::Display for StillRunning {
 impl std::error::Error for StillRunning {}
 
 /// A job that [`Pool::shutdown`] didn't wait for to its end.
+///
+/// ```
+/// # use std::{sync::mpsc, time::Duration};
+/// # let pool = footbridge::Pool::builder().thread_name("disk").build();
+/// # let ((begun, has_begun), (go, wait)) = (mpsc::channel(), mpsc::channel());
+/// # pool.spawn_blocking(move || (begun.send(()), wait.recv())).detach();
+/// # has_begun.recv().unwrap();
+/// if let Err(left) = pool.shutdown(Duration::ZERO) {
+///     for job in left.jobs() {
+///         eprintln!("{} since {:?}: {}", job.thread(), job.running_for(), job.submitted_at());
+///     }
+/// #   let job = &left.jobs()[0];
+/// #   assert_eq!((job.thread(), job.submitted_at().file()), ("disk-0", file!()));
+/// }
+/// # go.send(()).unwrap();
+/// ```
 #[derive(Debug, Clone)]
 pub struct RunningJob {
     thread: String,
@@ -131,18 +166,19 @@ pub struct RunningJob {
 }
 
 impl RunningJob {
-    /// The name of the thread that runs it.
+    /// The name of the thread that runs it. [`RunningJob`] has an example.
     pub fn thread(&self) -> &str {
         &self.thread
     }
 
     /// The time since it began, at most: it counts from when its thread last looked for jobs and took this one and
-    /// some more. It goes on counting, also when the job has ended since.
+    /// some more. It goes on counting, also when the job has ended since. [`RunningJob`] has an example.
     pub fn running_for(&self) -> Duration {
         now().saturating_duration_since(self.since)
     }
 
-    /// Where it was submitted: the call of `spawn_blocking`, or the one that wrapped the function.
+    /// Where it was submitted: the call of `spawn_blocking`, or the one that wrapped the function. [`RunningJob`]
+    /// has an example.
     pub fn submitted_at(&self) -> &'static Location<'static> {
         self.submitted_at
     }

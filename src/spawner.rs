@@ -73,7 +73,7 @@ pub struct LocalSpawner {
 }
 
 impl LocalSpawner {
-    /// The spawner of the loop that this thread runs.
+    /// The spawner of the loop that this thread runs. [`LocalSpawner`] has an example.
     ///
     /// # Panics
     /// Where this thread runs no loop.
@@ -89,6 +89,7 @@ impl LocalSpawner {
     }
 
     /// Spawns a task, which never starts inside this call. It need not be `Send`.
+    /// [`EventLoop::spawner`](crate::EventLoop::spawner) has an example.
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + 'static,

@@ -27,8 +27,9 @@ use std::future::IntoFuture;
 /// that calls may be nested to any depth on a pool of any size.
 ///
 /// What travels is `g` and its arguments, so `Send` and `'static` is asked of what `g` captures and of those
-/// (a `String`, not a `&str` of your own); its future may then use whatever it likes on the loop's thread. To
-/// tell the loop something without waiting, there is [`Handle::call_soon`](crate::Handle::call_soon).
+/// (a `String`, not a `&str` of your own); its future may then use whatever it likes on the loop's thread. What is
+/// there and can't travel, it finds in a thread-local. To tell the loop something without waiting, there is
+/// [`Handle::call_soon`](crate::Handle::call_soon).
 ///
 /// # Errors
 /// The call says what kept it from giving a result: [`SyncifyError`]. For a program that may have no
@@ -52,6 +53,23 @@ use std::future::IntoFuture;
 ///
 /// let message = run(async { asyncify(do_sync_work)("World").await });
 /// assert_eq!(message, "Hello, World");
+/// ```
+///
+/// Jobs that report how far they are:
+///
+/// ```
+/// use footbridge::{asyncify, gather, run, syncify};
+/// use std::cell::Cell;
+///
+/// thread_local!(static DONE: Cell<u32> = const { Cell::new(0) }); // the loop's thread counts
+///
+/// fn job(_n: u32) {
+///     syncify(async || DONE.set(DONE.get() + 1))().unwrap();
+/// }
+/// run(async {
+///     gather((0..3).map(|n| asyncify(job)(n))).await;
+///     assert_eq!(DONE.get(), 3);
+/// });
 /// ```
 pub fn syncify<F, Args>(g: F) -> F::Blocking
 where
@@ -88,7 +106,7 @@ impl Default for Syncify {
 }
 
 impl Syncify {
-    /// Without options, the same as [`syncify`].
+    /// Without options, the same as [`syncify`]. [`Syncify`] has an example.
     pub fn new() -> Self {
         Self::default()
     }
@@ -99,6 +117,16 @@ impl Syncify {
     ///
     /// A temporary loop costs nanoseconds, but what runs on it ends with the call: to share anything
     /// among many awaits, put them into one async function.
+    ///
+    /// ```
+    /// use footbridge::{Syncify, SyncifyError, asyncify, run};
+    ///
+    /// fn answer() -> Result<u32, SyncifyError> {
+    ///     Syncify::new().raise_sync_error(false).wrap(async || 42)()
+    /// }
+    /// assert_eq!(answer(), Ok(42)); // on a loop for this call
+    /// assert_eq!(run(async { asyncify(answer)().await }), Ok(42)); // on the loop of the caller
+    /// ```
     pub fn raise_sync_error(mut self, raise: bool) -> Self {
         self.raise_sync_error = raise;
         self
@@ -120,7 +148,7 @@ impl Syncify {
         self
     }
 
-    /// Makes a blocking function of `g`, as [`syncify`] does.
+    /// Makes a blocking function of `g`, as [`syncify`] does. [`Syncify`] has an example.
     pub fn wrap<F, Args>(&self, g: F) -> F::Blocking
     where
         F: AsyncFunction<Args>,
@@ -147,16 +175,39 @@ impl Syncify {
 
 /// An async function that can be called on another thread: implemented for functions and closures of
 /// up to eight arguments whose result can be awaited. `Args` is the tuple of the arguments.
+///
+/// For a wrapper of one's own around whatever function:
+///
+/// ```
+/// use footbridge::{AsyncFunction, Syncify};
+///
+/// fn lenient<F: AsyncFunction<Args>, Args>(g: F) -> F::Blocking {
+///     Syncify::new().raise_sync_error(false).wrap(g)
+/// }
+/// assert_eq!(lenient(async |n: u32| 2 * n)(21), Ok(42));
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be called on an event loop's thread",
     label = "not an async function that can be sent to its loop",
     note = "`syncify` takes an async function or closure of up to 8 arguments that is `Clone + Send + 'static`, \
             and so are its arguments and its result `Send + 'static`; its future need not be `Send`",
-    note = "annotate the arguments of a closure: `syncify(async |n: u32| n + 1)`"
+    note = "annotate the arguments of a closure: `syncify(async |n: u32| n + 1)`",
+    note = "what lives on the loop's thread and isn't `Send`, an `Rc` say, is reached there: from a thread-local"
 )]
 pub trait AsyncFunction<Args>: sealed::AsyncFunction<Args> {
     /// The blocking function: `Box<dyn Fn(A, ..) -> Result<R, SyncifyError> + Send>`, of the same arguments and
     /// the result of awaiting. Neither `Clone` nor `Sync`: wrap once for each owner.
+    ///
+    /// ```
+    /// use footbridge::{Syncify, SyncifyError};
+    ///
+    /// struct Client {
+    ///     get: Box<dyn Fn(u32) -> Result<String, SyncifyError> + Send>,
+    /// }
+    /// let get = async |page: u32| format!("page {page}");
+    /// let client = Client { get: Syncify::new().raise_sync_error(false).wrap(get) };
+    /// assert_eq!((client.get)(7).unwrap(), "page 7");
+    /// ```
     type Blocking;
 
     #[doc(hidden)]

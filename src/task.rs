@@ -12,55 +12,56 @@
 //!      +------------+------------> the loop ends          cell: LoopClosed
 //! ```
 
-use crate::join::{Erased, JoinCell, JoinError, contain, discard};
+use crate::join::{Abort, Erased, JoinCell, JoinError, contain, discard};
 use crate::sync::Arc;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 pub(crate) struct Task {
-    // Empty once the task has ended.
-    future: Option<Pin<Box<dyn Step>>>,
+    future: Pin<Box<dyn Step>>,
     cell: Arc<dyn Erased>,
 }
 
 /// A future that hands its own output on, so that the loop needn't know the type.
 trait Step {
-    /// Gives the box back if there is more to do. It goes in whole so that the future can be
-    /// dropped before its output is seen.
-    fn step(
-        self: Pin<Box<Self>>,
-        context: &mut Context<'_>,
-        cell: &dyn Erased,
-    ) -> Option<Pin<Box<dyn Step>>>;
+    /// Ready: it has ended, and the cell knows how.
+    fn step(self: Pin<&mut Self>, context: &mut Context<'_>, cell: &dyn Erased) -> Poll<()>;
+    fn discard(self: Pin<&mut Self>);
 }
 
-impl<F> Step for F
+/// Empty once it has ended.
+impl<F> Step for Option<F>
 where
     F: Future + 'static,
     F::Output: 'static,
 {
-    fn step(
-        mut self: Pin<Box<Self>>,
-        context: &mut Context<'_>,
-        cell: &dyn Erased,
-    ) -> Option<Pin<Box<dyn Step>>> {
+    fn step(mut self: Pin<&mut Self>, context: &mut Context<'_>, cell: &dyn Erased) -> Poll<()> {
+        let Some(future) = self.as_mut().as_pin_mut() else {
+            return Poll::Ready(());
+        };
         // Caught before the future is dropped: a drop that panics while a panic unwinds aborts.
-        let output = match contain(|| self.as_mut().poll(context)) {
-            Ok(Poll::Pending) => return Some(self),
+        let output = match contain(|| future.poll(context)) {
+            Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(output)) => output,
             Err(payload) => {
-                discard(self);
+                self.discard();
                 cell.fail(JoinError::panic(payload));
-                return None;
+                return Poll::Ready(());
             }
         };
-        discard(self);
+        self.discard();
         match cell.as_any().downcast_ref::<JoinCell<F::Output>>() {
             Some(cell) => cell.complete(Ok(output)),
             None => unreachable!("Task::new gave the cell the type of this output"),
         }
-        None
+        Poll::Ready(())
+    }
+
+    fn discard(mut self: Pin<&mut Self>) {
+        if let Err(payload) = contain(|| self.set(None)) {
+            discard(payload);
+        }
     }
 }
 
@@ -71,39 +72,44 @@ impl Task {
         F::Output: 'static,
     {
         Self {
-            future: Some(Box::pin(future)),
+            future: Box::pin(Some(future)),
             cell,
         }
     }
 
-    /// Polls the future once, unless the task has been aborted. Ready: the task has ended.
-    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        if self.cell.is_aborted() {
-            self.end(JoinError::aborted());
+    /// Polls the future for the first time, unless the task has been aborted. Pending: from now on an abort
+    /// is told to `ticket`. Ready: the task has ended.
+    pub(crate) fn first_poll(
+        &mut self,
+        context: &mut Context<'_>,
+        ticket: impl FnOnce() -> Arc<dyn Abort>,
+    ) -> Poll<()> {
+        if !self.cell.is_aborted() {
+            if self.poll(context).is_ready() {
+                return Poll::Ready(());
+            }
+            // A task whose handle is gone can't be aborted, and needs no watching.
+            if Arc::strong_count(&self.cell) == 1 || self.cell.watch(ticket()) {
+                return Poll::Pending;
+            }
         }
-        let Some(future) = self.future.take() else {
-            return Poll::Ready(());
-        };
-        self.future = future.step(context, &*self.cell);
-        match self.future {
-            Some(_) => Poll::Pending,
-            None => Poll::Ready(()),
-        }
-    }
-
-    /// After the first poll: has an abort wake the task. Ready: it has been aborted meanwhile, and has ended.
-    pub(crate) fn watch(&mut self, waker: &Waker) -> Poll<()> {
-        // A task whose handle is gone can't be aborted, and needs no watching.
-        if Arc::strong_count(&self.cell) == 1 || self.cell.watch(waker.clone()) {
-            return Poll::Pending;
-        }
-        self.end(JoinError::aborted());
+        self.abort();
         Poll::Ready(())
     }
 
+    /// Polls the future once. Ready: the task has ended.
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.future.as_mut().step(context, &*self.cell)
+    }
+
+    pub(crate) fn abort(&mut self) {
+        self.end(JoinError::aborted());
+    }
+
+    /// Does nothing to one that has ended.
     fn end(&mut self, why: JoinError) {
-        if let Some(future) = self.future.take() {
-            discard(future);
+        if !self.cell.is_complete() {
+            self.future.as_mut().discard();
             self.cell.fail(why);
         }
     }

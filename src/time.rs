@@ -1,4 +1,27 @@
 //! Sleeping and giving up: timers of the current loop.
+//!
+//! ```
+//! use footbridge::{run, time};
+//! use std::{cell::Cell, time::Duration};
+//!
+//! let attempts = Cell::new(0);
+//! let connect = async || {
+//!     attempts.set(attempts.get() + 1);
+//!     if attempts.get() < 3 { Err("refused") } else { Ok("connected") }
+//! };
+//! // Tries again, each time after twice as long, and for five seconds in all.
+//! let patient = async {
+//!     let mut pause = Duration::from_micros(100);
+//!     loop {
+//!         if let Ok(connection) = connect().await {
+//!             return connection;
+//!         }
+//!         time::sleep(pause).await;
+//!         pause *= 2;
+//!     }
+//! };
+//! assert_eq!(run(time::timeout(Duration::from_secs(5), patient)), Ok("connected"));
+//! ```
 
 use crate::handle::Handle;
 use crate::queue::{Post, running};
@@ -33,6 +56,19 @@ pub fn sleep(duration: Duration) -> Sleep {
 ///
 /// # Panics
 /// When polled, before it is over, where no footbridge loop runs.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// footbridge::run(async {
+///     let (start, period) = (Instant::now(), Duration::from_millis(1));
+///     for n in 1..=3 {
+///         // However long the work takes, the next one is due when it would have been: no drift.
+///         footbridge::time::sleep_until(start + n * period).await;
+///     }
+///     assert!(start.elapsed() >= 3 * period);
+/// });
+/// ```
 pub fn sleep_until(deadline: Instant) -> Sleep {
     Sleep {
         deadline,
@@ -47,6 +83,20 @@ fn after(duration: Duration) -> Instant {
 }
 
 /// What [`sleep`] and [`sleep_until`] return.
+///
+/// It is `Unpin`, so it can be a field, and be polled beside something else:
+///
+/// ```
+/// use footbridge::{run, time::{Sleep, sleep}};
+/// use std::{future::poll_fn, pin::Pin, task::Poll, time::Duration};
+///
+/// let mut patience: Sleep = sleep(Duration::from_millis(1));
+/// let ready = || false; // what is waited for
+/// run(poll_fn(|context| match ready() {
+///     true => Poll::Ready(()),
+///     false => Pin::new(&mut patience).poll(context),
+/// }));
+/// ```
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct Sleep {
     deadline: Instant,
@@ -173,12 +223,23 @@ pub fn timeout<F: IntoFuture>(
 }
 
 /// The time that [`timeout`] gave has passed.
+///
+/// ```
+/// use footbridge::{run, time::{Elapsed, timeout}};
+/// use std::{error::Error, future::pending, time::Duration};
+///
+/// async fn hang_up() -> Result<(), Box<dyn Error>> {
+///     timeout(Duration::from_millis(1), pending::<()>()).await?; // goes into any error
+///     Ok(())
+/// }
+/// assert!(run(hang_up()).unwrap_err().is::<Elapsed>());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Elapsed(());
 
 impl fmt::Display for Elapsed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the time given has passed before the future was ready")
+        f.write_str("time::timeout: the time given has passed before the future was ready")
     }
 }
 

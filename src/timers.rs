@@ -86,9 +86,11 @@ impl Timers {
         self.wakers[place].take().map(|(_, waker)| waker)
     }
 
-    /// Gives back memory that so many timers don't need. There are none.
-    pub(crate) fn shrink_to(&mut self, timers: usize) {
-        self.heap.shrink_to(timers);
+    /// Gives back buffers with room for more than so many timers. There are none.
+    pub(crate) fn forget_if_more_than(&mut self, timers: usize) {
+        if self.heap.capacity() > timers {
+            self.heap = BinaryHeap::new();
+        }
         if self.wakers.capacity() > timers {
             self.wakers = Vec::new();
             self.vacant = Vec::new();

@@ -136,7 +136,7 @@ impl Worker {
         }
         let taken = self.desk.taken.load(Ordering::Relaxed);
         if taken % FAIRNESS == FAIRNESS - 1 {
-            let others = crew.steal_from_workers(&crew.book.lock(), taken);
+            let others = crew.take_batch_of_others(&crew.book.lock(), taken, &self.local);
             if others.is_some() {
                 self.own_in_a_row = 0;
                 return others;
@@ -166,10 +166,12 @@ impl Worker {
             .store(taken.wrapping_add(1), Ordering::Relaxed);
         self.stop_looking();
         self.show(job.submitted_at());
+        self.desk.busy.store(true, Ordering::Relaxed);
         // The last of a job may take something of a user's with it, whose drop may panic.
         if let Err(payload) = contain(|| job.run(self)) {
             discard(payload);
         }
+        self.desk.busy.store(false, Ordering::Relaxed);
     }
 
     /// Says on the desk what runs here. The clock is read once for all the jobs that come from the own queue
@@ -196,8 +198,9 @@ impl Worker {
     /// there are more jobs, it brings the next before it begins.
     fn stop_looking(&mut self) {
         let crew = &self.crew;
-        if !self.local.is_empty() {
-            crew.unseen.swap(true, Ordering::Release); // Pairs with the swap in `rest`.
+        // What it put there, or found there later, was marked at the time.
+        if self.own_in_a_row == 0 && !self.local.is_empty() {
+            crew.mark();
         }
         if self.looking.take() {
             crew.awake.fetch_sub(LOOKER, Ordering::SeqCst);
@@ -230,21 +233,24 @@ impl Worker {
             crew.awake.fetch_sub(LOOKER, Ordering::SeqCst);
         }
         crew.update(&book);
-        fence(Ordering::SeqCst); // Pairs with the one in `Crew::submit`.
+        if !surplus {
+            // Before the fence: whoever finds his mark still there is right to leave it at that.
+            crew.unseen.store(false, Ordering::Relaxed);
+        }
+        fence(Ordering::SeqCst); // Pairs with those in `Crew::submit` and `Crew::mark`.
         if surplus {
             // The others are as many as may be; each looks when its job is done.
             return self.sleep(&crew, book);
         }
-        // Pairs with the stores of `true`: whose mark is wiped off here, his jobs are seen below.
-        crew.unseen.swap(false, Ordering::Acquire);
-        let Some(job) = crew.steal(&book) else {
+        let job = crew.take_batch(&self.local);
+        let Some(job) = job.or_else(|| crew.take_batch_of_others(&book, 0, &self.local)) else {
             book.stop_growing();
             return self.sleep(&crew, book);
         };
         let _ = book.wake_up(&self.desk);
         crew.update(&book);
         if crew.has_jobs(&book) {
-            crew.unseen.swap(true, Ordering::Relaxed);
+            crew.unseen.store(true, Ordering::Relaxed);
         }
         drop(book);
         self.own_in_a_row = 0;
@@ -263,8 +269,6 @@ impl Worker {
                 return ControlFlow::Break(());
             }
             drop(book);
-            self.current = None;
-            *self.desk.current.lock() = None;
             woken = crew.idle(&self.desk, deadline);
             book = crew.book.lock();
             if book.is_watcher(&self.desk) {
@@ -325,6 +329,7 @@ impl Runner for Worker {
     fn offer(&mut self) {
         // Before the result is seen: who answers it with another job shall find this thread
         // looking, and not start a second one. With jobs left, somebody is looking already.
+        self.desk.busy.store(false, Ordering::Relaxed);
         if self.local.is_empty() && self.crew.injector.is_empty() {
             self.crew.awake.fetch_add(LOOKER, Ordering::SeqCst);
             self.looking.set(true);
@@ -332,6 +337,7 @@ impl Runner for Worker {
     }
 
     fn withdraw(&mut self) {
+        self.desk.busy.store(true, Ordering::Relaxed);
         self.stop_looking();
     }
 }

@@ -221,3 +221,16 @@ fn a_thread_that_ends_with_the_last_handle_leaves_the_jobs_in_its_own_queue_to_t
         assert_eq!((first.join(), second.join()), (1, 2));
     });
 }
+
+#[test]
+fn a_job_whose_result_has_been_seen_is_not_among_those_that_still_run() {
+    watched(|| {
+        for _ in 0..300 {
+            let pool = Pool::builder().build();
+            pool.spawn_blocking(|| ()).join();
+            if let Err(still_running) = pool.shutdown(Duration::ZERO) {
+                assert!(still_running.jobs().is_empty(), "{still_running}");
+            }
+        }
+    });
+}

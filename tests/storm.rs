@@ -1,363 +1,42 @@
 //! Everything at once, at random: nested calls, drops at any moment, aborts, panics, loops that end
 //! and pools that shut down under way. What goes in is counted, and has to come out.
 //!
-//! Prints its seed. `FOOTBRIDGE_STORM_SEED` replays one (the threads' own timing stays what it is), and
-//! `FOOTBRIDGE_STORM_SECONDS` says how long to run. If nothing moves for long, the watchdog says how the
-//! pool stood and ends the test.
+//! Prints its seed. `FOOTBRIDGE_STORM_SEED` replays one (the threads' own timing stays what it is; in
+//! `tests/shuttle` it is replayed too), and `FOOTBRIDGE_STORM_SECONDS` says how long to run. If nothing moves
+//! for long, the watchdog says how the pool stood and ends the test.
 #![cfg(not(footbridge_loom))]
 
-use footbridge::time::{sleep, timeout};
-use footbridge::{
-    Asyncify, EventLoop, Handle, Limiter, Pool, Syncify, SyncifyError, check_cancelled, gather,
-    spawn, syncify, yield_now,
-};
-use std::cell::Cell;
-use std::future::poll_fn;
-use std::panic::{self, AssertUnwindSafe, resume_unwind};
-use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+#[path = "common/storm.rs"]
+mod storm;
+
+/// Threads of the system's, in whatever order it runs them.
+mod world {
+    use std::ops::Range;
+    use std::time::Duration;
+
+    pub use std::thread;
+
+    pub const ACTORS: Range<u64> = 20..120;
+    pub const DEPTH: u64 = 5;
+    /// Longer than anything here takes.
+    pub const PATIENCE: Duration = Duration::from_secs(30);
+    /// No system has so much.
+    pub const TOO_MUCH_STACK: usize = 1 << 46;
+
+    pub fn dawdle(n: u64) {
+        for _ in 0..n {
+            std::hint::spin_loop();
+        }
+    }
+}
+
+use footbridge::Pool;
+use std::panic;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
-use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
-
-/// Small and well enough mixed: splitmix64.
-#[derive(Clone)]
-struct Random(Cell<u64>);
-
-impl Random {
-    fn below(&self, n: u64) -> u64 {
-        self.0.set(self.0.get().wrapping_add(0x9e37_79b9_7f4a_7c15));
-        let mut z = self.0.get();
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % n
-    }
-
-    fn split(&self) -> Self {
-        Self(Cell::new(self.below(u64::MAX)))
-    }
-}
-
-/// How many kinds of acts there are; the first `LEAVES` of them call no others.
-const KINDS: u64 = 14;
-const LEAVES: u64 = 7;
-
-/// What the storm has in the air.
-#[derive(Default)]
-struct Ledger {
-    calls: AtomicUsize,
-    captures_made: AtomicUsize,
-    captures_gone: AtomicUsize,
-    running: AtomicUsize,
-    // Of each kind of act, how many are under way: what the watchdog shows.
-    under_way: [AtomicUsize; KINDS as usize],
-    wrong: Mutex<Vec<String>>,
-}
-
-impl Ledger {
-    fn check(&self, holds: bool, what: &str) {
-        if !holds {
-            self.wrong.lock().unwrap().push(what.into());
-        }
-    }
-}
-
-/// Rides in closures, futures and results; each has to be dropped, once.
-struct Capture(Arc<Ledger>);
-
-impl Capture {
-    fn new(ledger: &Arc<Ledger>) -> Self {
-        ledger.captures_made.fetch_add(1, Relaxed);
-        Self(ledger.clone())
-    }
-}
-
-impl Drop for Capture {
-    fn drop(&mut self) {
-        self.0.captures_gone.fetch_add(1, Relaxed);
-    }
-}
-
-struct UnderWay(Arc<Ledger>, usize);
-
-impl UnderWay {
-    fn new(ledger: &Arc<Ledger>, kind: usize) -> Self {
-        ledger.under_way[kind].fetch_add(1, Relaxed);
-        Self(ledger.clone(), kind)
-    }
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.0.under_way[self.1].fetch_sub(1, Relaxed);
-    }
-}
-
-/// Thrown on purpose: the hook says nothing of it.
-struct Thrown;
-
-struct Weather {
-    ledger: Arc<Ledger>,
-    pool: Pool,
-    max_threads: usize,
-    // For calls that call nothing in their turn: two chains that hold a token each and ask for another
-    // would wait for each other, and no limiter can know.
-    limiter: Limiter,
-    home: Handle,
-    home_thread: thread::ThreadId,
-}
-
-type Sky = Arc<Weather>;
-
-fn act(sky: Sky, random: Random, depth: u64) -> Pin<Box<dyn Future<Output = ()>>> {
-    Box::pin(async move {
-        sky.ledger.calls.fetch_add(1, Relaxed);
-        let capture = Capture::new(&sky.ledger);
-        sky.ledger.check(
-            thread::current().id() == sky.home_thread,
-            "an async function ran off its loop's thread",
-        );
-        let call = Asyncify::new().pool(&sky.pool);
-        let n = random.below(1000);
-        let kind = random.below(if depth == 0 { LEAVES } else { KINDS });
-        let _under_way = UnderWay::new(&sky.ledger, kind as usize);
-        match kind {
-            0 => yield_now().await,
-            1 => {
-                let job = call.wrap(move |n: u64, capture: Capture| (n + 1, capture));
-                let (answer, _capture) = job(n, capture).await;
-                sky.ledger
-                    .check(answer == n + 1, "a call got another call's answer");
-            }
-            2 => drop(call.wrap(move |_: Capture| ())(capture)),
-            3 => {
-                // Polled so many times, and dropped wherever it is.
-                let mut job = call.wrap(move |_: Capture| spin(n))(capture);
-                for _ in 0..random.below(3) {
-                    poll_fn(|context| Poll::Ready(Pin::new(&mut job).poll(context).is_ready()))
-                        .await;
-                    yield_now().await;
-                    if job.is_finished() {
-                        break;
-                    }
-                }
-            }
-            4 => {
-                let (max, ledger) = (sky.max_threads, sky.ledger.clone());
-                let job = call.limiter(&sky.limiter).wrap(move |_: Capture| {
-                    let running = ledger.running.fetch_add(1, Relaxed);
-                    ledger.check(
-                        running < max.min(2),
-                        "more jobs ran than the limiter has tokens",
-                    );
-                    spin(50);
-                    ledger.running.fetch_sub(1, Relaxed);
-                });
-                if random.below(4) == 0 {
-                    let _ = timeout(Duration::from_micros(n), job(capture)).await;
-                } else {
-                    job(capture).await;
-                }
-            }
-            5 => drop(
-                timeout(
-                    Duration::from_micros(n),
-                    sleep(Duration::from_micros(2 * n)),
-                )
-                .await,
-            ),
-            6 => {
-                let job = sky.pool.spawn_blocking(move || {
-                    let _capture = capture;
-                    resume_unwind(Box::new(Thrown))
-                });
-                job.await
-            }
-            7 | 8 => {
-                // Down to a worker, and back up.
-                let (there, random) = (sky.clone(), random.split());
-                let job = call.wrap(move |_: Capture| go_home(&there, random.split(), depth - 1));
-                job(capture).await;
-            }
-            9 => {
-                let task = spawn(act(sky.clone(), random.split(), depth - 1));
-                if random.below(2) == 0 {
-                    task.abort();
-                }
-                if random.below(2) == 0 {
-                    let _ = task.await;
-                }
-            }
-            10 => {
-                let children =
-                    (0..random.below(5)).map(|_| act(sky.clone(), random.split(), depth - 1));
-                gather(children).await;
-            }
-            11 => {
-                // A loop of its own, inside a job.
-                let (there, random) = (sky.clone(), random.split());
-                let job = call.wrap(move |_: Capture| {
-                    let here = there.at(Handle::current());
-                    let mut inner = EventLoop::builder().pool(&there.pool).build();
-                    let here = Arc::new(here.moved_to(inner.handle()));
-                    inner.run_until(act(here, random.split(), depth - 1));
-                });
-                job(capture).await;
-            }
-            12 => {
-                // A job that waits for another job, and for a task.
-                let (there, random) = (sky.clone(), random.split());
-                let job = call.wrap(move |_: Capture| {
-                    let pool = there.pool.clone();
-                    pool.spawn_blocking(|| spin(10)).join();
-                    let (up, random) = (there.clone(), random.split());
-                    let task = there.home.spawn(move || act(up, random, depth - 1));
-                    if n < 200 {
-                        task.abort();
-                    }
-                    let _ = task.join();
-                });
-                job(capture).await;
-            }
-            _ => {
-                let job = call.wrap(move |_: Capture| {
-                    while check_cancelled().is_ok() && n > 500 {
-                        thread::yield_now();
-                    }
-                });
-                let patience = Duration::from_micros(n);
-                let _ = timeout(patience, job(capture)).await;
-            }
-        }
-    })
-}
-
-impl Weather {
-    fn at(&self, home: Handle) -> Self {
-        Self {
-            ledger: self.ledger.clone(),
-            pool: self.pool.clone(),
-            limiter: self.limiter.clone(),
-            home,
-            ..*self
-        }
-    }
-
-    fn moved_to(self, home: Handle) -> Self {
-        Self {
-            home,
-            home_thread: thread::current().id(),
-            ..self
-        }
-    }
-}
-
-fn go_home(sky: &Sky, random: Random, depth: u64) {
-    let up = sky.clone();
-    let ledger = sky.ledger.clone();
-    let answer = match random.below(3) {
-        0 => syncify(move |capture: Capture| {
-            let (up, random) = (up.clone(), random.split());
-            async move {
-                act(up, random, depth).await;
-                drop(capture);
-            }
-        })(Capture::new(&ledger)),
-        1 => sky.home.block_on(move || act(up, random, depth)),
-        _ => Syncify::new()
-            .raise_sync_error(false)
-            .wrap(move || act(up.clone(), random.split(), depth))(),
-    };
-    ledger.check(
-        matches!(
-            answer,
-            Ok(())
-                | Err(SyncifyError::LoopClosed
-                    | SyncifyError::Cancelled
-                    | SyncifyError::PoolExhausted)
-        ),
-        "a job of a loop was refused its loop",
-    );
-}
-
-fn spin(n: u64) {
-    for _ in 0..n {
-        std::hint::spin_loop();
-    }
-}
-
-/// One loop with one pool, some actors, and an end at some moment.
-fn round(ledger: &Arc<Ledger>, random: &Random, watched: &Mutex<Option<Pool>>) {
-    let max_threads = 1 + random.below(3) as usize;
-    let mut builder = Pool::builder()
-        .max_threads(max_threads)
-        .thread_name("storm");
-    if random.below(4) == 0 {
-        builder = builder.max_parked(random.below(4) as usize);
-    }
-    if random.below(4) == 0 {
-        builder = builder.keep_alive(Duration::from_micros(random.below(200)));
-    }
-    if random.below(50) == 0 {
-        // No system has so much: every thread is refused.
-        builder = builder.thread_stack_size(1 << 46);
-    }
-    let pool = builder.build();
-    *watched.lock().unwrap() = Some(pool.clone());
-    let mut event_loop = EventLoop::builder().pool(&pool).build();
-    let sky = Arc::new(Weather {
-        ledger: ledger.clone(),
-        pool: pool.clone(),
-        max_threads,
-        limiter: Limiter::new(2),
-        home: event_loop.handle(),
-        home_thread: thread::current().id(),
-    });
-    let actors: Vec<_> = (0..20 + random.below(100))
-        .map(|_| event_loop.spawn(act(sky.clone(), random.split(), random.below(5))))
-        .collect();
-    let end = random.below(10);
-    let shut = (end == 0).then(|| {
-        let pool = pool.clone();
-        thread::spawn(move || pool.shutdown(Duration::ZERO).is_ok())
-    });
-    let cut_short = end <= 3;
-    let main = async {
-        if cut_short {
-            for _ in 0..random.below(50) {
-                yield_now().await;
-            }
-        } else {
-            gather(actors).await;
-        }
-    };
-    // A job of a pool that was shut down makes whoever awaits it panic; here that is nobody.
-    let ended = panic::catch_unwind(AssertUnwindSafe(|| event_loop.run_until(main)));
-    ledger.check(ended.is_ok(), "gather over join handles panicked");
-    drop((event_loop, sky));
-    shut.map(|thread| thread.join());
-    if let Err(still) = pool.shutdown(Duration::from_secs(30)) {
-        ledger.check(false, &format!("after 30 s {still}"));
-    }
-    let stats = pool.stats();
-    ledger.check(
-        stats.threads == 0 && stats.queued == 0,
-        &format!("left over: {stats:?}"),
-    );
-    ledger.check(
-        stats.parked_in_syncify == 0,
-        "somebody is parked in a pool without threads",
-    );
-    let (made, gone) = (
-        ledger.captures_made.load(Relaxed),
-        ledger.captures_gone.load(Relaxed),
-    );
-    ledger.check(
-        made == gone,
-        &format!("{made} captures were made and {gone} dropped"),
-    );
-}
+use storm::{Ledger, Random, round, was_expected};
 
 #[test]
 fn whatever_goes_in_comes_out() {
@@ -375,11 +54,7 @@ fn whatever_goes_in_comes_out() {
 
     let usual = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
-        let refused = info
-            .payload()
-            .downcast_ref::<String>()
-            .is_some_and(|text| text.contains("was never run"));
-        if !refused && !info.payload().is::<Thrown>() {
+        if !was_expected(info.payload()) {
             usual(info);
         }
     }));
@@ -411,11 +86,13 @@ fn whatever_goes_in_comes_out() {
         }
     });
 
-    let random = Random(Cell::new(seed));
+    let random = Random::new(seed);
     let start = Instant::now();
     let mut rounds = 0;
     while start.elapsed() < length {
-        round(&ledger, &random, &watched);
+        round(&ledger, &random, |pool| {
+            *watched.lock().unwrap() = Some(pool.clone());
+        });
         rounds += 1;
         let wrong = ledger.wrong.lock().unwrap();
         assert!(

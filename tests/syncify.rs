@@ -408,6 +408,8 @@ fn a_wait_for_a_loop_of_ones_own_thread_that_does_not_run_is_refused() {
             "JoinHandle::join"
         );
         assert_eq!(event_loop.run_until(async { 2 }), 2);
+        drop(event_loop);
+        assert_eq!(handle.block_on(where_am_i), Err(SyncifyError::LoopClosed));
     });
 }
 

@@ -50,6 +50,26 @@ impl<T> Queue<T> {
     }
 }
 
+impl<T> Queue<T> {
+    /// The first item, with up to half of the items moved to `to`, but no more than `limit` in all.
+    fn steal_batch(&self, to: &Queue<T>, limit: usize) -> Steal<T> {
+        if self.len() == 0 || std::ptr::eq(self, to) {
+            return self.steal();
+        }
+        let mut batch = self.change(|items| {
+            let wanted = items.len().div_ceil(2).min(limit);
+            items.drain(..wanted).collect::<VecDeque<_>>()
+        });
+        let Some(first) = batch.pop_front() else {
+            return Steal::Empty;
+        };
+        if !batch.is_empty() {
+            to.change(|items| items.append(&mut batch));
+        }
+        Steal::Success(first)
+    }
+}
+
 /// The queue that every thread may push to.
 pub(crate) struct Injector<T>(Queue<T>);
 
@@ -79,20 +99,7 @@ impl<T> Injector<T> {
         local: &Local<T>,
         limit: usize,
     ) -> Steal<T> {
-        if self.is_empty() {
-            return Steal::Empty;
-        }
-        let mut batch = self.0.change(|items| {
-            let wanted = items.len().div_ceil(2).min(limit);
-            items.drain(..wanted).collect::<VecDeque<_>>()
-        });
-        let Some(first) = batch.pop_front() else {
-            return Steal::Empty;
-        };
-        if !batch.is_empty() {
-            local.0.change(|items| items.append(&mut batch));
-        }
-        Steal::Success(first)
+        self.0.steal_batch(&local.0, limit)
     }
 }
 
@@ -130,6 +137,14 @@ pub(crate) struct Stealer<T>(Arc<Queue<T>>);
 impl<T> Stealer<T> {
     pub(crate) fn steal(&self) -> Steal<T> {
         self.0.steal()
+    }
+
+    pub(crate) fn steal_batch_with_limit_and_pop(
+        &self,
+        local: &Local<T>,
+        limit: usize,
+    ) -> Steal<T> {
+        self.0.steal_batch(&local.0, limit)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -1,4 +1,5 @@
-//! The face that loom explores: every lock, atomic and thread is loom's.
+//! The face that loom explores: every lock, atomic and thread is loom's. In `tests/shuttle` it is shuttle
+//! that goes by loom's name.
 //!
 //! Two things differ from the face that programs run on. A timeout is a choice of the model: in one
 //! branch of the search the notification comes first, in another one the deadline, and where nobody
@@ -125,7 +126,7 @@ pub(crate) fn available_parallelism() -> io::Result<NonZeroUsize> {
 /// A model that fails drops its global pool when its threads are no more: there is nobody to be told,
 /// and a second panic would hide what the first one said.
 pub(crate) fn model_has_failed() -> bool {
-    std::thread::panicking()
+    loom::thread::panicking()
 }
 
 /// `lazy_static! { static ref NAME: Type = make(); }`, for all faces alike.

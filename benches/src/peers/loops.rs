@@ -1,0 +1,200 @@
+//! Single-threaded executors behind one trait, so that a row about tasks is written once and is the same work for all.
+//!
+//! To add one: implement [`Loop`], and name it in [`each_loop`].
+
+use async_executor::LocalExecutor;
+use footbridge::EventLoop;
+use futures::executor::{LocalPool, LocalSpawner};
+use futures::future::RemoteHandle;
+use futures::task::LocalSpawnExt;
+use std::future::Future;
+use std::rc::Rc;
+
+pub trait Loop: Sized + 'static {
+    const NAME: &'static str;
+    /// What a task can spawn with.
+    type Spawner: Clone + 'static;
+    /// What a spawned task is awaited by.
+    type Task<T: 'static>: 'static;
+
+    fn new() -> Self;
+    fn spawner(&self) -> Self::Spawner;
+    fn block_on<F: Future>(&mut self, future: F) -> F::Output;
+    fn spawn<F>(spawner: &Self::Spawner, future: F) -> Self::Task<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static;
+    fn join<T: 'static>(task: Self::Task<T>) -> impl Future<Output = T>;
+}
+
+/// One peer for each loop: `each_loop!(L => lap::<L>())`, where `fn lap<L: Loop>() -> impl FnMut() -> Lap`.
+macro_rules! each_loop {
+    ($name:ident => $lap:expr) => {
+        $crate::peers::each!($name in loops [Footbridge, Tokio, AsyncExecutor, Futures] => $lap)
+    };
+}
+pub(crate) use each_loop;
+
+pub struct Footbridge(EventLoop);
+
+impl Loop for Footbridge {
+    const NAME: &'static str = "footbridge";
+    type Spawner = ();
+    type Task<T: 'static> = footbridge::JoinHandle<T>;
+
+    fn new() -> Self {
+        Self(EventLoop::new())
+    }
+
+    fn spawner(&self) -> Self::Spawner {}
+
+    fn block_on<F: Future>(&mut self, future: F) -> F::Output {
+        self.0.run_until(future)
+    }
+
+    fn spawn<F>(_: &Self::Spawner, future: F) -> Self::Task<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        footbridge::spawn(future)
+    }
+
+    async fn join<T: 'static>(task: Self::Task<T>) -> T {
+        task.await.unwrap()
+    }
+}
+
+pub struct Tokio {
+    runtime: tokio::runtime::Runtime,
+    local: tokio::task::LocalSet,
+}
+
+impl Loop for Tokio {
+    const NAME: &'static str = "tokio";
+    type Spawner = ();
+    type Task<T: 'static> = tokio::task::JoinHandle<T>;
+
+    fn new() -> Self {
+        Self {
+            runtime: tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap(),
+            local: tokio::task::LocalSet::new(),
+        }
+    }
+
+    fn spawner(&self) -> Self::Spawner {}
+
+    fn block_on<F: Future>(&mut self, future: F) -> F::Output {
+        self.local.block_on(&self.runtime, future)
+    }
+
+    fn spawn<F>(_: &Self::Spawner, future: F) -> Self::Task<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        tokio::task::spawn_local(future)
+    }
+
+    async fn join<T: 'static>(task: Self::Task<T>) -> T {
+        task.await.unwrap()
+    }
+}
+
+pub struct AsyncExecutor(Rc<LocalExecutor<'static>>);
+
+impl Loop for AsyncExecutor {
+    const NAME: &'static str = "async-executor";
+    type Spawner = Rc<LocalExecutor<'static>>;
+    type Task<T: 'static> = async_executor::Task<T>;
+
+    fn new() -> Self {
+        Self(Rc::new(LocalExecutor::new()))
+    }
+
+    fn spawner(&self) -> Self::Spawner {
+        self.0.clone()
+    }
+
+    fn block_on<F: Future>(&mut self, future: F) -> F::Output {
+        futures_lite::future::block_on(self.0.run(future))
+    }
+
+    fn spawn<F>(spawner: &Self::Spawner, future: F) -> Self::Task<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        spawner.spawn(future)
+    }
+
+    async fn join<T: 'static>(task: Self::Task<T>) -> T {
+        task.await
+    }
+}
+
+pub struct Futures(LocalPool);
+
+impl Loop for Futures {
+    const NAME: &'static str = "futures";
+    type Spawner = LocalSpawner;
+    type Task<T: 'static> = RemoteHandle<T>;
+
+    fn new() -> Self {
+        Self(LocalPool::new())
+    }
+
+    fn spawner(&self) -> Self::Spawner {
+        self.0.spawner()
+    }
+
+    fn block_on<F: Future>(&mut self, future: F) -> F::Output {
+        self.0.run_until(future)
+    }
+
+    fn spawn<F>(spawner: &Self::Spawner, future: F) -> Self::Task<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        spawner.spawn_local_with_handle(future).unwrap()
+    }
+
+    async fn join<T: 'static>(task: Self::Task<T>) -> T {
+        task.await
+    }
+}
+
+/// A thread that waits for a future beside async-io's own: no loop, so only for rows that spawn nothing.
+pub struct AsyncIo;
+
+impl Loop for AsyncIo {
+    const NAME: &'static str = "async-io";
+    type Spawner = ();
+    type Task<T: 'static> = std::convert::Infallible;
+
+    fn new() -> Self {
+        Self
+    }
+
+    fn spawner(&self) -> Self::Spawner {}
+
+    fn block_on<F: Future>(&mut self, future: F) -> F::Output {
+        async_io::block_on(future)
+    }
+
+    fn spawn<F>(_: &Self::Spawner, _: F) -> Self::Task<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        unimplemented!("async-io has no tasks")
+    }
+
+    async fn join<T: 'static>(task: Self::Task<T>) -> T {
+        match task {}
+    }
+}
