@@ -13,6 +13,7 @@ pub use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};
 
 use crate::crew::{Crew, LOOKER};
 use crate::idle::Desk;
+use crate::job::Runner;
 use crate::own::{self, Own};
 use crate::place;
 use crate::pool::Pool;
@@ -48,6 +49,7 @@ impl Looker {
 
 impl Drop for Looker {
     fn drop(&mut self) {
+        self.worker.withdraw(); // Its job has offered it.
         place::uninstall();
         own::dismiss();
     }
@@ -117,4 +119,9 @@ pub fn is_told_as_booked(pool: &Pool) -> bool {
 pub fn is_seen_to(pool: &Pool) -> bool {
     let crew = pool.crew();
     crew.awake.load(Ordering::Acquire) >= LOOKER || crew.injector.is_empty()
+}
+
+/// Whether nobody looks for jobs, and nothing is flagged: so it has to be when all threads have ended.
+pub fn is_nobody_counted(pool: &Pool) -> bool {
+    pool.crew().awake.load(Ordering::Acquire) == 0
 }

@@ -260,3 +260,16 @@ fn of_two_wakes_of_one_gathered_future_neither_is_lost() {
         run(gather([woken_by(2)]));
     });
 }
+
+#[test]
+fn a_shutdown_on_a_loops_thread_ends_though_a_job_waits_for_that_loop() {
+    explore_within(3, || {
+        let pool = Pool::builder().max_threads(1).build();
+        run(async {
+            let handle = Handle::current();
+            let job = pool.spawn_blocking(move || handle.block_on(pending::<()>));
+            job.detach();
+            let _ = pool.shutdown(Duration::MAX);
+        });
+    });
+}

@@ -17,10 +17,17 @@ fn pool_of(threads: usize) -> Pool {
 
 fn end(pool: &Pool) {
     pool.shutdown(Duration::MAX).unwrap();
+    assert!(internals::is_nobody_counted(pool));
 }
 
 fn job(f: impl FnOnce() + Send + 'static) -> Queued {
     Arc::new(Job::new(f, Location::caller()))
+}
+
+fn park(parker: Arc<Parker>) -> Queued {
+    job(move || {
+        let _ = parker.park(None);
+    })
 }
 
 #[test]
@@ -57,10 +64,30 @@ fn a_job_in_a_busy_threads_own_queue_is_seen_by_who_falls_asleep_or_by_who_looks
             busy
         });
         yield_now();
-        looker.run(job(move || {
-            let _ = parker.park(None);
-        }));
+        looker.run(park(parker));
         drop((looker, busy.join()));
+        end(&pool);
+    });
+}
+
+#[test]
+fn the_rest_of_a_batch_is_seen_by_who_looks() {
+    explore_within(1, || {
+        let pool = pool_of(3);
+        let parkers = [Arc::new(Parker::new()), Arc::new(Parker::new())];
+        let [first, third] = parkers.clone();
+        // Two of three are a batch.
+        internals::queue(&pool, park(first));
+        let last = job(move || parkers.iter().for_each(|parker| parker.unpark()));
+        internals::queue(&pool, last);
+        internals::queue(&pool, park(third));
+        let mut looker = Looker::new(&pool);
+        internals::start_worker(&pool, Role::Look);
+        yield_now();
+        if let Some(job) = internals::take(&pool) {
+            looker.run(job);
+        }
+        drop(looker);
         end(&pool);
     });
 }
@@ -131,5 +158,31 @@ fn a_worker_that_waits_when_its_job_is_done_gives_its_place_back() {
         drop(job);
         let _ = parker.park(None);
         end(&pool);
+    });
+}
+
+#[test]
+fn a_watcher_that_the_system_refuses_leaves_no_job_behind() {
+    explore(|| {
+        let pool = Pool::builder().thread_stack_size(usize::MAX).build();
+        let other = pool.clone();
+        let watcher = spawn(move || internals::start_worker(&other, Role::Watch));
+        pool.spawn_blocking(|| ()).detach();
+        watcher.join().unwrap();
+        assert_eq!(pool.stats().queued, 0);
+        assert!(internals::is_nobody_counted(&pool));
+    });
+}
+
+#[test]
+fn a_looker_that_the_system_refuses_leaves_no_job_behind() {
+    explore(|| {
+        let pool = Pool::builder().thread_stack_size(usize::MAX).build();
+        let other = pool.clone();
+        let looker = spawn(move || internals::start_worker(&other, Role::Look));
+        pool.spawn_blocking(|| ()).detach();
+        looker.join().unwrap();
+        assert_eq!(pool.stats().queued, 0);
+        assert!(internals::is_nobody_counted(&pool));
     });
 }

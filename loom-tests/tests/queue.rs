@@ -218,3 +218,32 @@ fn a_wake_of_a_main_future_that_has_ended_is_nothing_to_the_next_one_on_its_thre
         waking.join().unwrap();
     });
 }
+
+#[test]
+fn a_wake_of_a_main_future_that_has_ended_is_nothing_to_a_tick() {
+    explore(|| {
+        let mut event_loop = EventLoop::new();
+        let waking = event_loop.run_until(poll_fn(|context| {
+            let late = context.waker().clone();
+            Poll::Ready(spawn(move || late.wake()))
+        }));
+        assert!(!event_loop.tick());
+        waking.join().unwrap();
+        assert!(!event_loop.tick());
+    });
+}
+
+#[test]
+fn a_main_future_behind_a_task_is_polled_after_a_late_wake_of_another() {
+    explore(|| {
+        let mut event_loop = EventLoop::new();
+        let waking = event_loop.run_until(poll_fn(|context| {
+            let late = context.waker().clone();
+            Poll::Ready(spawn(move || late.wake()))
+        }));
+        event_loop.tick();
+        event_loop.spawn(async {});
+        event_loop.run_until(async {});
+        waking.join().unwrap();
+    });
+}

@@ -1,8 +1,12 @@
 //! The deques of crossbeam's names, each a queue under a lock: for builds without crossbeam-deque,
 //! and for the model, which can see into these and not into those.
 
-use super::{Arc, AtomicUsize, Mutex, Ordering};
+#[cfg(not(footbridge_loom))]
+use super::Mutex;
+use super::{Arc, AtomicUsize, Ordering};
 use std::collections::VecDeque;
+#[cfg(footbridge_loom)]
+use std::sync::Mutex;
 
 /// What a look into a queue found.
 pub(crate) enum Steal<T> {
@@ -20,19 +24,46 @@ struct Queue<T> {
     len: AtomicUsize,
 }
 
+#[cfg(not(footbridge_loom))]
+impl<T> Queue<T> {
+    fn add(&self, _: usize, add: impl FnOnce(&mut VecDeque<T>)) {
+        self.take(add);
+    }
+
+    fn take<R>(&self, take: impl FnOnce(&mut VecDeque<T>) -> R) -> R {
+        let mut items = self.items.lock();
+        let result = take(&mut items);
+        self.len.store(items.len(), Ordering::Relaxed);
+        result
+    }
+}
+
+/// No stronger than crossbeam's: who takes a job sees what its pusher saw, and the pushers before; who pushes
+/// sees nothing of what others have taken. The lock is std's, which loom takes for no step and no order.
+#[cfg(footbridge_loom)]
+impl<T> Queue<T> {
+    fn add(&self, how_many: usize, add: impl FnOnce(&mut VecDeque<T>)) {
+        self.len.fetch_add(how_many, Ordering::AcqRel);
+        add(&mut self.items.lock().unwrap());
+    }
+
+    fn take<R>(&self, take: impl FnOnce(&mut VecDeque<T>) -> R) -> R {
+        let (result, taken) = {
+            let mut items = self.items.lock().unwrap();
+            let before = items.len();
+            (take(&mut items), before - items.len())
+        };
+        self.len.fetch_sub(taken, Ordering::Acquire);
+        result
+    }
+}
+
 impl<T> Queue<T> {
     fn new() -> Self {
         Self {
             items: Mutex::new(VecDeque::new()),
             len: AtomicUsize::new(0),
         }
-    }
-
-    fn change<R>(&self, change: impl FnOnce(&mut VecDeque<T>) -> R) -> R {
-        let mut items = self.items.lock();
-        let result = change(&mut items);
-        self.len.store(items.len(), Ordering::Relaxed);
-        result
     }
 
     fn len(&self) -> usize {
@@ -43,7 +74,7 @@ impl<T> Queue<T> {
         if self.len() == 0 {
             return Steal::Empty;
         }
-        match self.change(VecDeque::pop_front) {
+        match self.take(VecDeque::pop_front) {
             Some(item) => Steal::Success(item),
             None => Steal::Empty,
         }
@@ -56,7 +87,7 @@ impl<T> Queue<T> {
         if self.len() == 0 || std::ptr::eq(self, to) {
             return self.steal();
         }
-        let mut batch = self.change(|items| {
+        let mut batch = self.take(|items| {
             let wanted = items.len().div_ceil(2).min(limit);
             items.drain(..wanted).collect::<VecDeque<_>>()
         });
@@ -64,7 +95,7 @@ impl<T> Queue<T> {
             return Steal::Empty;
         };
         if !batch.is_empty() {
-            to.change(|items| items.append(&mut batch));
+            to.add(batch.len(), |items| items.append(&mut batch));
         }
         Steal::Success(first)
     }
@@ -79,7 +110,7 @@ impl<T> Injector<T> {
     }
 
     pub(crate) fn push(&self, item: T) {
-        self.0.change(|items| items.push_back(item));
+        self.0.add(1, |items| items.push_back(item));
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -116,7 +147,7 @@ impl<T> Local<T> {
     }
 
     pub(crate) fn push(&self, item: T) {
-        self.0.change(|items| items.push_back(item));
+        self.0.add(1, |items| items.push_back(item));
     }
 
     pub(crate) fn pop(&self) -> Option<T> {
