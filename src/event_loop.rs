@@ -160,7 +160,7 @@ impl EventLoop {
     /// When the loop next has something to do by itself: now, if anything is ready; else when its
     /// earliest timer is due; `None` if only a wake-up from outside can bring it more.
     ///
-    /// With [`tick`](Self::tick) and [`on_wake`](EventLoopBuilder::on_wake) it is all that a host needs:
+    /// With [`tick`](Self::tick) and [`on_wake`](crate::EventLoopBuilder::on_wake) it is all that a host needs:
     ///
     /// ```
     /// use footbridge::{EventLoop, time::sleep};
