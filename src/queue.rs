@@ -52,7 +52,7 @@ pub(crate) struct Queue {
     pub(crate) main: Arc<Ticket>,
     pub(crate) timers: RefCell<Timers>,
     ready: RefCell<VecDeque<Ready>>,
-    // The address of the ticket of what is being polled.
+    // The address of the ticket of what is being polled, or was polled last.
     polling: Cell<usize>,
     // The inbox's other buffer: the two are swapped, so neither is allocated twice.
     drained: RefCell<Vec<Post>>,
