@@ -229,6 +229,10 @@ impl EventLoop {
         self.tasks.is_empty() && self.queue.is_as_new(self.tasks.spare())
     }
 
+    pub(crate) fn give_back(&self) {
+        self.queue.give_back();
+    }
+
     fn host(&self) -> Option<TellHost> {
         let has_hook = self.queue.inbox.has_hook();
         has_hook.then(|| TellHost(self.queue.clone()))

@@ -140,13 +140,7 @@ impl Queue {
         let mut timers = self.timers.borrow_mut();
         let ready = self.ready.borrow();
         let unused = ready.is_empty() && timers.next_deadline().is_none();
-        if !alone || !unused || self.inbox.has_posts() {
-            return false;
-        }
-        drop(ready);
-        drop(timers);
-        self.give_back();
-        true
+        alone && unused && !self.inbox.has_posts()
     }
 
     /// With nothing ready, buffers that are large are given back, and whole: one that is cut down is dearer to
