@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock, mpsc};
 use std::task::{Poll, Waker};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 // R1
 #[test]
@@ -753,5 +753,17 @@ fn a_task_aborted_before_the_loop_turned_is_not_even_made() {
             assert!(task.await.unwrap_err().is_cancelled());
             assert!(was_made.recv().is_err());
         });
+    });
+}
+
+#[test]
+fn spinning_ends_when_a_timer_is_due() {
+    watched(|| {
+        let start = Instant::now();
+        let mut event_loop = EventLoop::builder()
+            .spin_time(Duration::from_secs(20))
+            .build();
+        event_loop.run_until(sleep(Duration::from_millis(1)));
+        assert!(start.elapsed() < Duration::from_secs(10));
     });
 }
