@@ -40,6 +40,10 @@ pub(crate) const LOOKER: usize = 8;
 /// queue; all can be stolen back.
 const BATCH: usize = 16;
 
+/// How many threads are brought in at once when it is known that the jobs block. Of a chain of one by one each link
+/// waits for a thread's start.
+pub(crate) const AT_ONCE: usize = 4;
+
 pub(crate) struct Settings {
     pub(crate) max_threads: usize,
     pub(crate) max_parked: usize,
@@ -143,7 +147,11 @@ impl Crew {
     /// Brings somebody to the queues, unless that isn't needed any more or can't be.
     pub(crate) fn bring(self: &Arc<Self>, mut book: MutexGuard<'_, Book>, for_backlog: bool) {
         let lookers = self.awake.load(Ordering::Relaxed) / LOOKER;
-        if lookers > 0 || book.closed || book.active() >= self.settings.max_threads {
+        let enough = match for_backlog && book.is_growing() {
+            true => AT_ONCE,
+            false => 1,
+        };
+        if lookers >= enough || book.closed || book.active() >= self.settings.max_threads {
             return;
         }
         let bring = book.bring(for_backlog, self.cores);

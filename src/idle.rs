@@ -227,6 +227,11 @@ impl Book {
         self.growth.step *= 2;
     }
 
+    /// Whether threads are wanted that haven't come yet.
+    pub(crate) fn is_growing(&self) -> bool {
+        self.growth.wanted > 0
+    }
+
     /// The queue moves by itself.
     pub(crate) fn stop_growing(&mut self) {
         self.growth = Growth::default();

@@ -24,7 +24,7 @@
 //! wait for each other from waiting for ever: while jobs are queued, one thread is awake now and then
 //! to see whether the others get on with them. If they don't, it takes one, and twice as many come as the last time.
 
-use crate::crew::{Crew, LOOKER, SURPLUS};
+use crate::crew::{AT_ONCE, Crew, LOOKER, SURPLUS};
 use crate::idle::{Book, Current, Desk, Role};
 use crate::job::{Queued, Runner};
 use crate::join::{contain, discard};
@@ -213,7 +213,9 @@ impl Worker {
                 || !crew.injector.is_empty()
                 || crew.unseen.load(Ordering::Relaxed))
         {
-            crew.bring(crew.book.lock(), true);
+            for _ in 0..AT_ONCE {
+                crew.bring(crew.book.lock(), true);
+            }
         }
     }
 
