@@ -7,7 +7,7 @@
 use crate::call::{Call, Cancelled, current_call, enter_call};
 use crate::handle::Handle;
 use crate::join::JoinError;
-use crate::kept::with_loop;
+use crate::kept;
 use crate::parker;
 use crate::place;
 use crate::queue;
@@ -22,19 +22,21 @@ where
     F: IntoFuture + 'static,
     F::Output: Send + 'static,
 {
-    with_loop(|event_loop| {
-        let Some(call) = current_call() else {
-            return Ok(event_loop.run_until(async { make().await }));
-        };
-        // In a job, whose caller may go away: then the future is dropped, here.
-        let task = event_loop.spawn(async { make().await });
-        if call.scope().begin_wait(task.cell.clone()).is_err() {
-            return Err(SyncifyError::Cancelled);
-        }
-        let result = event_loop.run_until(task);
-        call.scope().end_wait();
-        finish(result)
-    })
+    let mut event_loop = kept::take();
+    let Some(call) = current_call() else {
+        let output = event_loop.run_until(async { make().await });
+        kept::keep(event_loop);
+        return Ok(output);
+    };
+    // In a job, whose caller may go away: then the future is dropped, here.
+    let task = event_loop.spawn(async { make().await });
+    if call.scope().begin_wait(task.cell.clone()).is_err() {
+        return Err(SyncifyError::Cancelled);
+    }
+    let result = event_loop.run_until(task);
+    call.scope().end_wait();
+    kept::keep(event_loop);
+    finish(result)
 }
 
 fn finish<T>(result: Result<T, JoinError>) -> Result<T, SyncifyError> {

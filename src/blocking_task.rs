@@ -1,8 +1,9 @@
 //! The caller's side of a job: submits it, waits for it, or goes away.
 //!
 //! ```text
-//!   asyncify(f)(..)   --> Asked --- first poll ---> InLine --- a token ---> Submitted
-//!   spawn_blocking(f) ----------------------------------------------------> Submitted
+//!   spawn_blocking(f) ------------------------------------------------------------------> Submitted
+//!   asyncify(f)(..)   --> Asked --- first poll -----------------------------------------> Submitted
+//!                           +------ the same, with a limiter ---> InLine --- a token ---> Submitted
 //! ```
 
 use crate::call::{Call, Token, bounded_call, enter_call};

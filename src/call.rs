@@ -69,8 +69,8 @@ impl Scope {
         }
     }
 
-    /// Says which loop this call belongs to, and which call it is made on behalf of, of those that
-    /// `bounded_call` gives. Before it is submitted.
+    /// Says which loop this call belongs to, and, if that is a `bounded_call`, which call it is made on behalf of.
+    /// Before it is submitted.
     pub(crate) fn set_origin(&mut self, home: Option<Handle>, parent: Option<Arc<dyn Call>>) {
         self.home = home;
         if parent.is_some() {

@@ -116,7 +116,7 @@ impl Crew {
                 self.injector.push(job);
             }
         }
-        fence(Ordering::SeqCst); // Pairs with those in `Worker::run`, `Worker::rest`, `leave`, `close`.
+        fence(Ordering::SeqCst); // Pairs with `start`, `leave`, `wind_up`; `Worker::stop_looking`, `rest`, `watch`.
         let awake = self.awake.load(Ordering::Relaxed);
         // Where there was a queue before, the watcher has seen it move; a lone job is worth a thread.
         if awake == 0 || (awake == WATCHING && first) {

@@ -160,7 +160,7 @@ impl EventLoop {
     /// When the loop next has something to do by itself: now, if anything is ready; else when its
     /// earliest timer is due; `None` if only a wake-up from outside can bring it more.
     ///
-    /// With [`tick`](Self::tick) and [`on_wake`](EventLoopBuilder::on_wake) it is all that a host needs:
+    /// With [`tick`](Self::tick) and [`on_wake`](crate::EventLoopBuilder::on_wake) it is all that a host needs:
     ///
     /// ```
     /// use footbridge::{EventLoop, time::sleep};
@@ -227,6 +227,10 @@ impl EventLoop {
     /// Whether nobody can tell it from a new one: nothing is left on it, and nobody else can reach it.
     pub(crate) fn is_as_new(&self) -> bool {
         self.tasks.is_empty() && self.queue.is_as_new(self.tasks.spare())
+    }
+
+    pub(crate) fn give_back(&self) {
+        self.queue.give_back();
     }
 
     fn host(&self) -> Option<TellHost> {

@@ -92,9 +92,6 @@ impl EventLoopBuilder {
     /// work, with no lock held. A panic in it is reported by the panic hook and harms nobody.
     /// [`next_deadline`](EventLoop::next_deadline) has a whole host.
     ///
-    /// It is called on the loop's own thread too. A host that asks for the [`next_deadline`](EventLoop::next_deadline)
-    /// before each wait needn't wake itself from there.
-    ///
     /// Also called on the loop's own thread: a host that asks [`next_deadline`](EventLoop::next_deadline) before
     /// each wait need not be woken from there.
     pub fn on_wake(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {

@@ -83,7 +83,7 @@ impl<T> Inbox<T> {
             return Err(post);
         }
         state.posts.push(post);
-        self.posted.store(true, Ordering::Relaxed); // A hint for `take`: the lock orders the posts.
+        self.posted.store(true, Ordering::Relaxed); // For `may_have_posts`: the lock orders the posts.
         let asleep = std::mem::take(&mut state.asleep);
         drop(state);
         if asleep {

@@ -11,15 +11,17 @@ thread_local! {
     static KEPT: Cell<Option<Box<EventLoop>>> = const { Cell::new(None) };
 }
 
-/// Gives `run` a loop, which ends when that returns or panics.
-pub(crate) fn with_loop<T>(run: impl FnOnce(&mut EventLoop) -> T) -> T {
-    // Taken, not borrowed: it may run on a thread whose loop runs it, if that isn't running just now.
+/// A loop as good as a new one.
+pub(crate) fn take() -> Box<EventLoop> {
     let kept = KEPT.try_with(Cell::take).ok().flatten();
-    let mut event_loop = kept.unwrap_or_default();
-    let output = run(&mut event_loop);
+    kept.unwrap_or_default()
+}
+
+/// It has ended, or ends here, if somebody could tell that it is used again.
+pub(crate) fn keep(event_loop: Box<EventLoop>) {
     if event_loop.is_as_new() {
+        event_loop.give_back();
         // A thread that ends keeps nothing.
         let _ = KEPT.try_with(|kept| kept.set(Some(event_loop)));
     }
-    output
 }

@@ -125,9 +125,9 @@
 //!   parker · place · join · timers
 //!   sync                                                        the one door to shared memory
 //! ```
-//! A module uses its neighbours and what stands below it, and nothing goes round in a circle. With
-//! `--cfg footbridge_loom`, `sync` is made of loom's types, and everything above it, the code of this
-//! crate's users included, can be explored: see [`model_checking`].
+//! A module uses its neighbours and what stands below it, and nothing goes round in a circle. [`how_it_works`]
+//! follows a call of each bridge through them. With `--cfg footbridge_loom`, `sync` is made of loom's types, and
+//! everything above it, the code of this crate's users included, can be explored: see [`model_checking`].
 //!
 //! # Features
 //! `parking_lot`, `crossbeam-deque` and `futures-task`, all on by default, each bring the crate of that
@@ -206,6 +206,10 @@ pub use syncify::{AsyncFunction, Syncify, syncify};
 #[cfg(footbridge_loom)]
 #[doc(hidden)]
 pub mod internals;
+
+#[cfg(doc)]
+#[doc = include_str!("../docs/how-it-works.md")]
+pub mod how_it_works {}
 
 #[cfg(doc)]
 #[doc = include_str!("../docs/model-checking.md")]

@@ -50,9 +50,10 @@ const LONGEST: Duration = Duration::from_secs(1);
 const SHORT: Duration = Duration::from_micros(100);
 const TOO_RELUCTANT: u32 = 32;
 
+const LOST_PROCESSOR: u32 = 512;
+
 /// So late may Linux wake a thread whose time has come, unless told otherwise.
 const TIMER_SLACK: Duration = Duration::from_micros(50);
-const LOST_PROCESSOR: u32 = 512;
 
 /// Why a park ended.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -89,6 +90,7 @@ impl Parker {
         let spin_time = spin_time.min(LONGEST);
         let start = now();
         let limit = start + spin_time / 2_u32.saturating_pow(reluctance);
+        let limit = deadline.map_or(limit, |deadline| limit.min(deadline));
         let there = spin(limit, || self.take_token());
         spun();
         let lost = now() - start > spin_time + SHORT;

@@ -1,7 +1,7 @@
 //! A worker's place in its pool, and how it is given back while the worker waits.
 //!
-//! The rule: whatever of ours makes a worker wait (`syncify`, `block_on`, `join`, a loop that it runs
-//! itself) leaves the place first, so that a job that the wait depends on can have it. Taking it
+//! The rule: whatever of ours makes a worker wait (`syncify`, `block_on`, `join`, `shutdown`, a loop
+//! that it runs itself) leaves the place first, so that a job that the wait depends on can have it. Taking it
 //! again never waits. That is why nesting can't use up a pool.
 
 use crate::sync::thread_local;

@@ -11,7 +11,8 @@ use std::time::Duration;
 ///
 /// Cloning it gives another handle to the same threads. When the last handle is dropped, the jobs
 /// that are queued or running still finish, and idle threads end at once; [`shutdown`](Self::shutdown)
-/// waits for that. A loop that was built with the pool holds a handle of its own.
+/// waits for that. A loop that was built with the pool holds a handle of its own, and so does every
+/// [`Handle`](crate::Handle) to that loop, even when it has ended.
 ///
 /// ```
 /// use footbridge::Pool;

@@ -52,7 +52,7 @@ pub(crate) struct Queue {
     pub(crate) main: Arc<Ticket>,
     pub(crate) timers: RefCell<Timers>,
     ready: RefCell<VecDeque<Ready>>,
-    // The address of the ticket of what is being polled.
+    // The address of the ticket of what is being polled, or was polled last.
     polling: Cell<usize>,
     // The inbox's other buffer: the two are swapped, so neither is allocated twice.
     drained: RefCell<Vec<Post>>,
@@ -140,13 +140,7 @@ impl Queue {
         let mut timers = self.timers.borrow_mut();
         let ready = self.ready.borrow();
         let unused = ready.is_empty() && timers.next_deadline().is_none();
-        if !alone || !unused || self.inbox.has_posts() {
-            return false;
-        }
-        drop(ready);
-        drop(timers);
-        self.give_back();
-        true
+        alone && unused && !self.inbox.has_posts()
     }
 
     /// With nothing ready, buffers that are large are given back, and whole: one that is cut down is dearer to

@@ -1,6 +1,6 @@
 //! The way into async code, and the smallest thing to do in there.
 
-use crate::kept::with_loop;
+use crate::kept;
 use std::future::{Future, poll_fn};
 use std::task::Poll;
 
@@ -19,7 +19,10 @@ use std::task::Poll;
 /// ```
 #[track_caller]
 pub fn run<F: Future>(main: F) -> F::Output {
-    with_loop(|event_loop| event_loop.enter(main, "footbridge::run"))
+    let mut event_loop = kept::take();
+    let output = event_loop.enter(main, "footbridge::run");
+    kept::keep(event_loop);
+    output
 }
 
 /// Lets everything else that is ready have its turn, once. Works on any executor.

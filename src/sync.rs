@@ -10,8 +10,8 @@
 //!   footbridge_loom   loom          deque.rs          loom
 //! ```
 //!
-//! `Arc` is std's under all three, loom included: `Waker` can only be made of std's `Arc`, and what
-//! it counts is memory, never an order that other data relies on.
+//! `Arc` is std's under all three, loom included: `Waker` can only be made of std's `Arc`. What it counts is
+//! memory, and no order that other data relies on; `Queue::is_as_new`, which asks for the counts, says why it may.
 
 pub(crate) use std::sync::Arc;
 

@@ -250,7 +250,7 @@ impl Worker {
         let _ = book.wake_up(&self.desk);
         crew.update(&book);
         if crew.has_jobs(&book) {
-            crew.unseen.store(true, Ordering::Relaxed);
+            crew.unseen.store(true, Ordering::Relaxed); // Seen by who wipes it next, by way of the book's lock.
         }
         drop(book);
         self.own_in_a_row = 0;
@@ -328,7 +328,7 @@ impl Worker {
 impl Runner for Worker {
     fn offer(&mut self) {
         // Before the result is seen: who answers it with another job shall find this thread
-        // looking, and not start a second one. With jobs left, somebody is looking already.
+        // looking, and not start a second one. With jobs left, somebody is awake already.
         self.desk.busy.store(false, Ordering::Relaxed);
         if self.local.is_empty() && self.crew.injector.is_empty() {
             self.crew.awake.fetch_add(LOOKER, Ordering::SeqCst);

@@ -4,7 +4,7 @@
 //! Two things differ from the face that programs run on. A timeout is a choice of the model: in one
 //! branch of the search the notification comes first, in another one the deadline, and where nobody
 //! is left to notify, the deadline. And the clock stands still: only
-//! `EventLoop::run_until` counts a timeout that fired as time passed.
+//! `EventLoop::enter` counts a timeout that fired as time passed.
 
 pub use loom::sync::MutexGuard;
 pub use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering, fence};

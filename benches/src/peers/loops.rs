@@ -1,6 +1,6 @@
 //! Single-threaded executors behind one trait, so that a row about tasks is written once and is the same work for all.
 //!
-//! To add one: implement [`Loop`], and name it in [`each_loop`].
+//! To add one: implement `Loop`, and name it in `each_loop`.
 
 use async_executor::LocalExecutor;
 use footbridge::EventLoop;

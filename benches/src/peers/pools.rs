@@ -3,7 +3,7 @@
 //! Each job has a result, and each result is awaited. rayon and threadpool give no handle for a job, so there each job
 //! gets a oneshot channel: that makes them what the others are, a pool that async code can wait for.
 //!
-//! To add one: implement [`Pool`], and name it in [`each_pool`].
+//! To add one: implement `Pool`, and name it in `each_pool`.
 
 use footbridge::EventLoop;
 use futures::channel::oneshot;
