@@ -2,9 +2,10 @@
 //! pool takes too many steps to come to it.
 
 use footbridge::{EventLoop, Pool};
-use loom_tests::internals::{self, Job, Looker, Parker, Queued, Role};
+use loom_tests::internals::{self, Job, Looker, Outcome, Parker, Queued, Role, block_on};
 use loom_tests::{Arc, explore, explore_within, spawn, yield_now};
 use std::panic::Location;
+use std::task::Poll;
 use std::time::Duration;
 
 /// Of threads that stay until the pool is shut down.
@@ -152,9 +153,14 @@ fn a_worker_that_waits_when_its_job_is_done_gives_its_place_back() {
                 let _ = &waits;
             })
             .build();
-        let job = event_loop.handle().run_in_executor(Some(&pool), || ());
+        let mut job = Job::new(|| (), Location::caller());
+        job.set_origin(Some(event_loop.handle()), None);
+        let job = Arc::new(job);
+        internals::queue(&pool, job.clone());
+        internals::start_worker(&pool, Role::Look);
         // What is left of the loop goes with the last handle to the job, here or on the worker.
         drop(event_loop);
+        block_on(|context| Poll::Ready(job.poll(context, true).is_ready()));
         drop(job);
         let _ = parker.park(None);
         end(&pool);

@@ -246,3 +246,39 @@ fn a_task_spawned_from_another_thread_runs_or_is_refused_and_is_answered_either_
         other.join().unwrap();
     });
 }
+
+#[test]
+fn who_asks_and_hears_that_a_task_is_finished_sees_what_it_wrote() {
+    explore(|| {
+        let data = Data::default();
+        let written = data.clone();
+        let mut event_loop = EventLoop::new();
+        let task = event_loop.spawn(async move { written.set(1) });
+        let asking = spawn(move || {
+            if task.is_finished() {
+                assert_eq!(data.get(), 1);
+            }
+        });
+        event_loop.tick();
+        asking.join().unwrap();
+    });
+}
+
+#[test]
+fn a_task_spawned_where_another_was_aborted_runs() {
+    explore_within(3, || {
+        run(async {
+            let first = footbridge::spawn(pending::<()>());
+            let aborting = spawn(move || first.abort());
+            yield_now().await;
+            yield_now().await;
+            aborting.join().unwrap();
+            yield_now().await;
+            let second = footbridge::spawn(async {
+                yield_now().await;
+                7
+            });
+            assert_eq!(second.await.unwrap(), 7);
+        });
+    });
+}
