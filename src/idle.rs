@@ -102,7 +102,7 @@ struct Growth {
 
 impl Default for Growth {
     fn default() -> Self {
-        Self { wanted: 0, step: 1 }
+        Self { wanted: 0, step: 4 }
     }
 }
 
