@@ -238,6 +238,7 @@ impl EventLoop {
             Ready::Spawned(task) => self.first_poll(task),
             Ready::Woken(key) => self.poll(key),
             Ready::Call(call) => {
+                crate::queue::Ticket::end_poll(&self.queue);
                 if let Err(payload) = contain(call) {
                     discard(payload);
                 }
@@ -302,6 +303,7 @@ impl Drop for EventLoop {
     fn drop(&mut self) {
         // What is dropped here may spawn, wake, abort and post; it finds the loop that it knows, closed.
         let _running = Running::replace(&self.queue);
+        crate::queue::Ticket::end_poll(&self.queue);
         let (ready, posts) = self.queue.close();
         for task in self.tasks.take_in_order() {
             discard(task);

@@ -105,6 +105,14 @@ impl<T> Inbox<T> {
         std::mem::swap(&mut state.posts, posts);
     }
 
+    /// Gives back a buffer with room for more than so many posts. There are none.
+    pub(crate) fn forget_if_more_than(&self, posts: usize) {
+        let mut state = self.state.lock();
+        if state.posts.capacity() > posts {
+            state.posts = Vec::new();
+        }
+    }
+
     pub(crate) fn has_posts(&self) -> bool {
         !self.state.lock().posts.is_empty()
     }

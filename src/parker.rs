@@ -85,6 +85,7 @@ impl Parker {
         let spin_time = spin_time.min(LONGEST);
         let start = now();
         let limit = start + spin_time / 2_u32.saturating_pow(reluctance);
+        let limit = deadline.map_or(limit, |deadline| limit.min(deadline));
         let there = spin(limit, || self.take_token());
         spun();
         let lost = now() - start > spin_time + SHORT;

@@ -67,7 +67,7 @@ impl Queue {
             inbox,
             timers: RefCell::default(),
             ready: RefCell::default(),
-            polling: Cell::new(0),
+            polling: Cell::new(NOWHERE),
             drained: RefCell::default(),
             closed: Cell::new(false),
         }
@@ -152,6 +152,7 @@ impl Queue {
             *drained = Vec::new();
         }
         timers.forget_if_more_than(SMALL);
+        self.inbox.forget_if_more_than(SMALL);
         true
     }
 
@@ -295,6 +296,11 @@ impl Ticket {
     pub(crate) fn begin_poll(self: &Arc<Self>, queue: &Queue) {
         queue.polling.set(Arc::as_ptr(self).addr());
         self.scheduled.store(false, Ordering::Relaxed);
+    }
+
+    /// What is registered from now on may be of anybody's, at the same address too.
+    pub(crate) fn end_poll(queue: &Queue) {
+        queue.polling.set(NOWHERE);
     }
 
     pub(crate) fn is_aborted(&self) -> bool {

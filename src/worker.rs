@@ -201,6 +201,11 @@ impl Worker {
         // What it put there, or found there later, was marked at the time.
         if self.own_in_a_row == 0 && !self.local.is_empty() {
             crew.mark();
+            // Pairs with the fence in `Crew::wind_up`, by the one in `mark`: who drains the queues may have looked
+            // while these were in none.
+            if crew.is_closed() {
+                crew.refuse_all();
+            }
         }
         if self.looking.take() {
             crew.awake.fetch_sub(LOOKER, Ordering::SeqCst);
@@ -293,7 +298,7 @@ impl Worker {
                 self.looking.set(true);
                 return ControlFlow::Continue(());
             }
-            if book.active() < crew.settings.max_threads && crew.has_jobs(&book) {
+            if !book.closed && book.active() < crew.settings.max_threads && crew.has_jobs(&book) {
                 let progress = book.progress();
                 let active = book.active();
                 // Less than a job each: they are longer than the watch, or they wait.
@@ -314,7 +319,7 @@ impl Worker {
             book.fall_asleep(&self.desk);
             crew.update(&book);
             fence(Ordering::SeqCst); // Pairs with the one in `Crew::submit`.
-            if book.active() < crew.settings.max_threads && crew.has_jobs(&book) {
+            if !book.closed && book.active() < crew.settings.max_threads && crew.has_jobs(&book) {
                 let _ = book.wake_up(&self.desk);
                 book.resume_watch(&self.desk);
                 crew.update(&book);
@@ -336,8 +341,8 @@ impl Runner for Worker {
         }
     }
 
-    fn withdraw(&mut self) {
-        self.desk.busy.store(true, Ordering::Relaxed);
+    fn withdraw(&mut self, done: bool) {
+        self.desk.busy.store(!done, Ordering::Relaxed);
         self.stop_looking();
     }
 }
