@@ -280,8 +280,12 @@ impl Crew {
         injector.chain(own).collect()
     }
 
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
     /// Answers every queued job of a pool that is shut down.
-    fn refuse_all(&self) {
+    pub(crate) fn refuse_all(&self) {
         let jobs = self.take_all(&self.book.lock());
         jobs.iter().for_each(|job| job.refuse(Refusal::ShutDown));
     }

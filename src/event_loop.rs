@@ -79,7 +79,9 @@ impl EventLoop {
             let Some(main) = future.as_mut().as_pin_mut() else {
                 unreachable!("it is taken out only when this loop is left")
             };
-            contain(|| main.poll(&mut context)).unwrap_or_else(|payload| {
+            let polled = contain(|| main.poll(&mut context));
+            queue.end_poll();
+            polled.unwrap_or_else(|payload| {
                 // First, lest its drop panic while a panic unwinds.
                 let dropped = contain(|| future.set(None));
                 dropped.unwrap_or_else(discard);
@@ -256,10 +258,9 @@ impl EventLoop {
         ticket.begin_poll(&self.queue);
         let waker = waker_ref(&ticket);
         let mut context = Context::from_waker(&waker);
-        if task
-            .first_poll(&mut context, || ticket.clone())
-            .is_pending()
-        {
+        let polled = task.first_poll(&mut context, || ticket.clone());
+        self.queue.end_poll();
+        if polled.is_pending() {
             let (key, kept) = self.tasks.insert(task, ticket);
             return kept.ticket.set_key(key, &self.queue);
         }
@@ -277,7 +278,9 @@ impl EventLoop {
                 task.abort();
             } else {
                 let waker = waker_ref(&kept.ticket);
-                if task.poll(&mut Context::from_waker(&waker)).is_pending() {
+                let polled = task.poll(&mut Context::from_waker(&waker));
+                self.queue.end_poll();
+                if polled.is_pending() {
                     return;
                 }
             }

@@ -49,7 +49,7 @@ impl Looker {
 
 impl Drop for Looker {
     fn drop(&mut self) {
-        self.worker.withdraw(); // Its job has offered it.
+        self.worker.withdraw(false); // Its job has offered it.
         place::uninstall();
         own::dismiss();
     }

@@ -69,7 +69,7 @@ impl<F, R> State<F, R> {
 impl Runner for () {
     fn offer(&mut self) {}
 
-    fn withdraw(&mut self) {}
+    fn withdraw(&mut self, _done: bool) {}
 }
 
 /// Why a job has no result.
@@ -82,8 +82,8 @@ pub(crate) enum Failure {
 pub trait Runner {
     /// The job is as good as done: whoever sees its result may count on this thread.
     fn offer(&mut self);
-    /// Not yet, after all: code that isn't ours runs first, and may take long.
-    fn withdraw(&mut self);
+    /// Not yet, after all: code that isn't ours runs first, and may take long. `done`: the result has been seen.
+    fn withdraw(&mut self, done: bool);
 }
 
 /// A job as the pool sees it.
@@ -149,7 +149,7 @@ where
         if let Stage::Unwanted = state.stage {
             state.stage = Stage::Gone;
             drop(state);
-            runner.withdraw();
+            runner.withdraw(false);
             return discard(result);
         }
         state.stage = match result {
@@ -160,7 +160,7 @@ where
         drop(state);
         if let Some(waiter) = waiter {
             if !waiter.is_quick {
-                runner.withdraw();
+                runner.withdraw(true);
             }
             wake(waiter.waker);
         }

@@ -279,7 +279,7 @@ pub(crate) trait Erased: Any {
     fn is_aborted(&self) -> bool;
     fn is_complete(&self) -> bool;
     /// Whom to tell of an abort; `false` if the abort was there first.
-    fn watch(&self, task: Arc<dyn Abort>) -> bool;
+    fn watch(&self, task: Option<Arc<dyn Abort>>) -> bool;
     fn fail(&self, error: JoinError);
     fn as_any(&self) -> &dyn Any;
 }
@@ -307,10 +307,10 @@ impl<T: 'static> Erased for JoinCell<T> {
         self.is_complete()
     }
 
-    fn watch(&self, new: Arc<dyn Abort>) -> bool {
+    fn watch(&self, new: Option<Arc<dyn Abort>>) -> bool {
         let mut state = self.state.lock();
         let old = match &mut *state {
-            State::Pending { task, .. } if !self.is_aborted() => task.replace(new),
+            State::Pending { task, .. } if !self.is_aborted() => std::mem::replace(task, new),
             _ => {
                 drop(state);
                 return false;

@@ -67,7 +67,7 @@ impl Queue {
             inbox,
             timers: RefCell::default(),
             ready: RefCell::default(),
-            polling: Cell::new(0),
+            polling: Cell::new(NOWHERE),
             drained: RefCell::default(),
             closed: Cell::new(false),
         }
@@ -126,14 +126,17 @@ impl Queue {
                 Post::Call(call) => self.push(Ready::Call(call)),
             }
         }
-        self.drained.replace(posts);
+        if posts.capacity() <= SMALL {
+            self.drained.replace(posts);
+        }
     }
 
     /// Whether nothing is left in it and nobody else can reach it, apart from `tickets` that nobody holds a
     /// waker of; so that it may be used again as if it were new.
     pub(crate) fn is_as_new(self: &Rc<Self>, tickets: usize) -> bool {
         // A reference is made from another one only, so a count that is down stays down. Read too early, it
-        // is too high. And who has dropped his has posted before: the inbox's lock shows us that.
+        // is too high. And who has dropped his has posted before: the inbox's lock shows us that, since if ours
+        // came before his, the count that we read before that couldn't be without his yet.
         let alone = Rc::strong_count(self) == 1
             && Arc::strong_count(&self.main) == 1
             && Arc::strong_count(&self.inbox) == 2 + tickets;
@@ -143,17 +146,18 @@ impl Queue {
         alone && unused && !self.inbox.has_posts()
     }
 
-    /// With nothing ready, buffers that are large are given back, and whole: one that is cut down is dearer to
-    /// grow again than a new one.
+    /// With nothing ready, a large buffer is given back, and whole: one that is cut down is dearer to grow again
+    /// than a new one.
     pub(crate) fn give_back(&self) {
         let mut ready = self.ready.borrow_mut();
         if ready.capacity() > SMALL {
             *ready = VecDeque::new();
         }
-        let mut drained = self.drained.borrow_mut();
-        if drained.capacity() > SMALL {
-            *drained = Vec::new();
-        }
+    }
+
+    /// After a poll: from now on a waker at the ticket's address may be anybody's.
+    pub(crate) fn end_poll(&self) {
+        self.polling.set(NOWHERE);
     }
 
     /// Closes the inbox and gives back all that will never be run, to be dropped in this order.

@@ -88,8 +88,10 @@ impl Task {
             if self.poll(context).is_ready() {
                 return Poll::Ready(());
             }
-            // A task whose handle is gone can't be aborted, and needs no watching.
-            if Arc::strong_count(&self.cell) == 1 || self.cell.watch(ticket()) {
+            // A task whose handle is gone can't be aborted any more, and needs no watching. Who held it may
+            // have aborted the task before he let go of it.
+            let ticket = (Arc::strong_count(&self.cell) > 1).then(ticket);
+            if self.cell.watch(ticket) {
                 return Poll::Pending;
             }
         }

@@ -199,15 +199,19 @@ impl Worker {
     fn stop_looking(&mut self) {
         let crew = &self.crew;
         // What it put there, or found there later, was marked at the time.
-        if self.own_in_a_row == 0 && !self.local.is_empty() {
+        let has_batch = self.own_in_a_row == 0 && !self.local.is_empty();
+        if has_batch {
             crew.mark();
         }
         if self.looking.take() {
             crew.awake.fetch_sub(LOOKER, Ordering::SeqCst);
         }
-        // Pairs with those of whoever submits, and of whoever else leaves: while a batch is moved, its
+        // Pairs with those of whoever submits, whoever else leaves, and of `Crew::wind_up`: while a batch is moved, its
         // jobs are in no queue, and he may have looked just then.
         fence(Ordering::SeqCst);
+        if has_batch && crew.is_closed() {
+            crew.refuse_all();
+        }
         if crew.awake.load(Ordering::Relaxed) == 0
             && (!self.local.is_empty()
                 || !crew.injector.is_empty()
@@ -295,7 +299,7 @@ impl Worker {
                 self.looking.set(true);
                 return ControlFlow::Continue(());
             }
-            if book.active() < crew.settings.max_threads && crew.has_jobs(&book) {
+            if !book.closed && book.active() < crew.settings.max_threads && crew.has_jobs(&book) {
                 let progress = book.progress();
                 let active = book.active();
                 // Less than a job each: they are longer than the watch, or they wait.
@@ -316,7 +320,7 @@ impl Worker {
             book.fall_asleep(&self.desk);
             crew.update(&book);
             fence(Ordering::SeqCst); // Pairs with the one in `Crew::submit`.
-            if book.active() < crew.settings.max_threads && crew.has_jobs(&book) {
+            if !book.closed && book.active() < crew.settings.max_threads && crew.has_jobs(&book) {
                 let _ = book.wake_up(&self.desk);
                 book.resume_watch(&self.desk);
                 crew.update(&book);
@@ -338,8 +342,8 @@ impl Runner for Worker {
         }
     }
 
-    fn withdraw(&mut self) {
-        self.desk.busy.store(true, Ordering::Relaxed);
+    fn withdraw(&mut self, done: bool) {
+        self.desk.busy.store(!done, Ordering::Relaxed);
         self.stop_looking();
     }
 }

@@ -3,7 +3,7 @@
 
 use footbridge::{EventLoop, Pool};
 use loom_tests::internals::{self, Job, Looker, Outcome, Parker, Queued, Role, block_on};
-use loom_tests::{Arc, explore, explore_within, spawn, yield_now};
+use loom_tests::{Arc, Data, explore, explore_within, spawn, yield_now};
 use std::panic::Location;
 use std::task::Poll;
 use std::time::Duration;
@@ -190,5 +190,56 @@ fn a_looker_that_the_system_refuses_leaves_no_job_behind() {
         looker.join().unwrap();
         assert_eq!(pool.stats().queued, 0);
         assert!(internals::is_nobody_counted(&pool));
+    });
+}
+
+/// A submit that comes between the two steps of a shutdown is answered by whoever comes first.
+#[test]
+fn a_pool_that_says_it_is_shut_down_runs_nothing_more() {
+    explore_within(2, || {
+        let pool = pool_of(2);
+        let over = Data::default();
+        let (other, is_over) = (pool.clone(), over.clone());
+        let late = Data::default();
+        let is_late = late.clone();
+        internals::start_worker(&pool, Role::Watch);
+        let submitting = spawn(move || {
+            other
+                .spawn_blocking(move || is_late.set(is_over.get()))
+                .detach();
+        });
+        if pool.shutdown(Duration::ZERO).is_ok() {
+            over.set(1);
+        }
+        submitting.join().unwrap();
+        end(&pool);
+        assert_eq!(late.get(), 0, "a job has begun after the end");
+    });
+}
+
+struct Unparks(Arc<Parker>);
+
+impl Drop for Unparks {
+    fn drop(&mut self) {
+        self.0.unpark();
+    }
+}
+
+#[test]
+fn a_shutdown_answers_jobs_that_are_on_their_way_to_a_workers_own_queue() {
+    explore_within(2, || {
+        let pool = pool_of(1);
+        let parker = Arc::new(Parker::new());
+        let answered = Unparks(parker.clone());
+        // The worker takes the first two at once; the one waits for the other to be run or refused.
+        let first = job(move || {
+            let _ = parker.park(None);
+        });
+        let second = job(move || drop(answered));
+        for job in [first, second, job(|| ())] {
+            internals::queue(&pool, job);
+        }
+        internals::start_worker(&pool, Role::Look);
+        end(&pool);
     });
 }

@@ -282,3 +282,25 @@ fn a_task_spawned_where_another_was_aborted_runs() {
         });
     });
 }
+
+#[test]
+fn a_task_that_is_aborted_and_let_go_of_in_its_first_poll_is_dropped() {
+    explore(|| {
+        let dropped = Data::default();
+        let guard = Guard(dropped.clone());
+        run(async {
+            let task = footbridge::spawn(async move {
+                let _guard = guard;
+                pending::<()>().await
+            });
+            elsewhere(move || {
+                task.abort();
+                drop(task);
+            })
+            .await;
+            yield_now().await;
+            yield_now().await;
+            assert_eq!(dropped.get(), 1);
+        });
+    });
+}
