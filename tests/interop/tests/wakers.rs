@@ -68,7 +68,6 @@ fn the_wakers_of_the_main_future_will_wake_each_other_within_one_run() {
         let first = event_loop.run_until(saves_its_wakers());
         let second = event_loop.run_until(saves_its_wakers());
         assert_eq!((alike(&first), alike(&second)), (POLLS, POLLS));
-        assert!(!first[0].will_wake(&second[0]), "the first call is over");
     });
 }
 
