@@ -58,3 +58,14 @@ fn a_race_in_a_job_of_the_real_pool_is_caught() {
         let _ = pool.shutdown(Duration::MAX);
     });
 }
+
+/// And not as "cannot access Loom execution state", or an abort: what a thread keeps of its last loop goes down
+/// with the model, when there is no loom to ask any more.
+#[test]
+#[should_panic(expected = "after a loop was kept")]
+fn a_model_that_fails_says_why_though_its_thread_keeps_a_loop() {
+    explore(|| {
+        run(async {});
+        panic!("after a loop was kept");
+    });
+}

@@ -125,8 +125,8 @@ pub(crate) fn available_parallelism() -> io::Result<NonZeroUsize> {
     Ok(NonZeroUsize::MIN.saturating_add(1))
 }
 
-/// A model that fails drops its global pool when its threads are no more: there is nobody to be told,
-/// and a second panic would hide what the first one said.
+/// A model that fails drops its global pool, and what its threads keep, when loom is no more: nothing of it can be
+/// touched, there is nobody to be told, and a second panic would hide what the first one said.
 pub(crate) fn model_has_failed() -> bool {
     loom::thread::panicking()
 }
