@@ -6,7 +6,8 @@
 use crate::handle::{Handle, JoinHandle};
 use crate::join::{contain, discard};
 use crate::parker::Woken;
-use crate::queue::{MAIN, NOWHERE, Queue, Ready, Running};
+use crate::queue::{MAIN, NOWHERE, Queue, Running};
+use crate::ready::Entry;
 use crate::spawner::LocalSpawner;
 use crate::sync::{now, waker_ref};
 use crate::task::Task;
@@ -106,13 +107,13 @@ impl EventLoop {
             while left > 0 {
                 left -= 1;
                 match queue.pop() {
-                    Some(Ready::Woken(MAIN)) => {
+                    Some(Entry::Woken(MAIN)) => {
                         if let Poll::Ready(output) = poll_main() {
                             return output;
                         }
                     }
-                    Some(Ready::Woken(key)) => self.poll(key),
-                    Some(ready) => self.run(ready),
+                    Some(Entry::Woken(key)) => self.poll(key),
+                    Some(entry) => self.run(entry),
                     None => break,
                 }
             }
@@ -151,8 +152,8 @@ impl EventLoop {
         for _ in 0..ready {
             match self.queue.pop() {
                 // Of a `run_until` that has ended.
-                Some(Ready::Woken(MAIN)) => {}
-                Some(ready) => self.run(ready),
+                Some(Entry::Woken(MAIN)) => {}
+                Some(entry) => self.run(entry),
                 None => break,
             }
         }
@@ -240,12 +241,16 @@ impl EventLoop {
         has_hook.then(|| TellHost(self.queue.clone()))
     }
 
-    fn run(&mut self, ready: Ready) {
-        match ready {
-            Ready::Spawned(task) => self.first_poll(task),
-            Ready::Woken(key) => self.poll(key),
-            Ready::Call(call) => {
-                if let Err(payload) = contain(call) {
+    fn run(&mut self, entry: Entry) {
+        match entry {
+            Entry::Woken(key) => self.poll(key),
+            Entry::Spawned => {
+                if let Some(task) = self.queue.take_spawned() {
+                    self.first_poll(task);
+                }
+            }
+            Entry::Call => {
+                if let Some(Err(payload)) = self.queue.take_call().map(contain) {
                     discard(payload);
                 }
             }
@@ -314,7 +319,7 @@ impl Drop for EventLoop {
         for task in self.tasks.take_in_order() {
             discard(task);
         }
-        ready.into_iter().for_each(discard);
+        ready.discard();
         posts.into_iter().for_each(discard);
         let timers = self.queue.timers.take();
         discard(timers);

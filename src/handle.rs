@@ -5,7 +5,7 @@
 
 use crate::join::{Erased, JoinCell, JoinError, contain};
 use crate::parker;
-use crate::queue::{self, Inbox, Post, Ready};
+use crate::queue::{self, Inbox, Post};
 use crate::sync::{Arc, ThreadId, current_thread, unwind_safe};
 use crate::task::Task;
 use std::fmt;
@@ -148,7 +148,7 @@ impl<M, T> Order<M, T> {
             return cell.fail(JoinError::aborted());
         }
         match contain(make) {
-            Ok(future) => queue.push(Ready::Spawned(Task::new(future, cell))),
+            Ok(future) => queue.push_spawned(Task::new(future, cell)),
             Err(payload) => cell.fail(JoinError::panic(payload)),
         }
     }

@@ -121,7 +121,7 @@
 //!   worker · crew · own · idle · job · refusal                  its threads and what they run
 //!   call · limiter                                              where a job comes from, and what bounds it
 //!   handle · queue                                              a loop seen from anywhere
-//!   inbox · task
+//!   inbox · ready · task                                        what others post, what comes next
 //!   parker · place · join · timers
 //!   sync                                                        the one door to shared memory
 //! ```
@@ -176,6 +176,7 @@ mod limiter;
 
 mod handle;
 mod queue;
+mod ready;
 
 mod inbox;
 mod task;

@@ -19,16 +19,14 @@
 
 use crate::inbox;
 use crate::join::{Abort, discard, wake};
+use crate::ready::{Call, Entry, Ready};
 use crate::sync::{Arc, AtomicBool, AtomicUsize, Ordering, impl_wake, thread_local};
 use crate::task::Task;
 use crate::timers::Timers;
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::task::Waker;
 use std::time::Instant;
-
-pub(crate) type Call = Box<dyn FnOnce() + Send>;
 
 /// What another thread asks of a loop.
 pub(crate) enum Post {
@@ -38,20 +36,13 @@ pub(crate) enum Post {
 
 pub(crate) type Inbox = inbox::Inbox<Post>;
 
-/// Something to do at the next turn.
-pub(crate) enum Ready {
-    Spawned(Task),
-    Woken(usize),
-    Call(Call),
-}
-
 /// The loop's own side: one thread's.
 pub(crate) struct Queue {
     pub(crate) inbox: Arc<Inbox>,
     /// The main future's ticket: the same for one after the other.
     pub(crate) main: Arc<Ticket>,
     pub(crate) timers: RefCell<Timers>,
-    ready: RefCell<VecDeque<Ready>>,
+    ready: RefCell<Ready>,
     // The address of the ticket of what is being polled, or was polled last.
     polling: Cell<usize>,
     // The inbox's other buffer: the two are swapped, so neither is allocated twice.
@@ -73,16 +64,38 @@ impl Queue {
         }
     }
 
-    /// Adds something to do; a loop that has ended drops it instead.
-    pub(crate) fn push(&self, ready: Ready) {
-        if self.closed.get() {
-            return discard(ready);
+    /// Adds a task; a loop that has ended drops it instead.
+    pub(crate) fn push_spawned(&self, task: Task) {
+        match self.closed.get() {
+            false => self.ready.borrow_mut().push_spawned(task),
+            true => discard(task),
         }
-        self.ready.borrow_mut().push_back(ready);
     }
 
-    pub(crate) fn pop(&self) -> Option<Ready> {
-        self.ready.borrow_mut().pop_front()
+    /// Adds a call; a loop that has ended drops it instead.
+    fn push_call(&self, call: Call) {
+        match self.closed.get() {
+            false => self.ready.borrow_mut().push_call(call),
+            true => discard(call),
+        }
+    }
+
+    fn push_woken(&self, key: usize) {
+        if !self.closed.get() {
+            self.ready.borrow_mut().push_woken(key);
+        }
+    }
+
+    pub(crate) fn pop(&self) -> Option<Entry> {
+        self.ready.borrow_mut().pop()
+    }
+
+    pub(crate) fn take_spawned(&self) -> Option<Task> {
+        self.ready.borrow_mut().take_spawned()
+    }
+
+    pub(crate) fn take_call(&self) -> Option<Call> {
+        self.ready.borrow_mut().take_call()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -123,7 +136,7 @@ impl Queue {
         for post in posts.drain(..) {
             match post {
                 Post::Wake(ticket) => ticket.drained(self),
-                Post::Call(call) => self.push(Ready::Call(call)),
+                Post::Call(call) => self.push_call(call),
             }
         }
         if posts.capacity() <= SMALL {
@@ -141,18 +154,13 @@ impl Queue {
             && Arc::strong_count(&self.main) == 1
             && Arc::strong_count(&self.inbox) == 2 + tickets;
         let mut timers = self.timers.borrow_mut();
-        let ready = self.ready.borrow();
-        let unused = ready.is_empty() && timers.next_deadline().is_none();
+        let unused = self.len() == 0 && timers.next_deadline().is_none();
         alone && unused && !self.inbox.has_posts()
     }
 
-    /// With nothing ready, a large buffer is given back, and whole: one that is cut down is dearer to grow again
-    /// than a new one.
+    /// With nothing ready, large buffers are given back.
     pub(crate) fn give_back(&self) {
-        let mut ready = self.ready.borrow_mut();
-        if ready.capacity() > SMALL {
-            *ready = VecDeque::new();
-        }
+        self.ready.borrow_mut().give_back();
     }
 
     /// After a poll: from now on a waker at the ticket's address may be anybody's.
@@ -161,7 +169,7 @@ impl Queue {
     }
 
     /// Closes the inbox and gives back all that will never be run, to be dropped in this order.
-    pub(crate) fn close(&self) -> (VecDeque<Ready>, Vec<Post>) {
+    pub(crate) fn close(&self) -> (Ready, Vec<Post>) {
         self.closed.set(true);
         let posts = self.inbox.close();
         (self.ready.take(), posts)
@@ -288,7 +296,7 @@ impl Ticket {
     pub(crate) fn set_key(&self, key: usize, queue: &Queue) {
         self.key.store(key, Ordering::Relaxed);
         if self.is_scheduled() && key != NOWHERE {
-            queue.push(Ready::Woken(key));
+            queue.push_woken(key);
         }
     }
 
@@ -311,7 +319,7 @@ impl Ticket {
             self.scheduled.store(true, Ordering::Relaxed);
             let key = self.key.load(Ordering::Relaxed);
             if key != NOWHERE {
-                queue.push(Ready::Woken(key));
+                queue.push_woken(key);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::handle::JoinHandle;
 use crate::join::JoinCell;
-use crate::queue::{Queue, Ready, running};
+use crate::queue::{Queue, running};
 use crate::sync::Arc;
 use crate::task::Task;
 use std::fmt;
@@ -47,7 +47,7 @@ where
     F::Output: 'static,
 {
     let cell = Arc::new(JoinCell::new());
-    queue.push(Ready::Spawned(Task::new(future, cell.clone())));
+    queue.push_spawned(Task::new(future, cell.clone()));
     JoinHandle {
         cell,
         owner: queue.inbox.owner(),
