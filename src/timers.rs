@@ -2,7 +2,7 @@
 //!
 //! Most timers are timeouts that never fire, so taking one out has to cost next to nothing: it
 //! empties its place in the slab and leaves its entry in the heap, to be skipped when it comes up.
-//! Once most entries are such shells the heap is swept. Equal deadlines fire in the order in which they were set.
+//! Once three in four entries are such shells the heap is swept. Equal deadlines fire in the order in which they were set.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -58,7 +58,7 @@ impl Timers {
         if set == 0 {
             self.heap.clear();
             self.give_back();
-        } else if self.heap.len() > 2 * set + 64 {
+        } else if self.heap.len() > 4 * set + 64 {
             let wakers = &self.wakers;
             self.heap
                 .retain(|Reverse((_, number, place))| is_set(wakers, *place, *number));
