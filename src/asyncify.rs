@@ -13,9 +13,9 @@ use std::panic::Location;
 /// so that the event loop keeps turning.
 ///
 /// `f` may be any function or closure of up to eight arguments that can cross threads. It is cloned for
-/// each call, so one `asyncify(f)` serves any number of them, at once too. (A closure that can't be cloned,
-/// because it holds the receiver of a channel, say, takes that as an argument, or is for
-/// [`spawn_blocking`](crate::spawn_blocking).) The call runs nothing before it is first polled; then the job
+/// each call, so one `asyncify(f)` serves any number of them, at once too. What runs once, and owns something that
+/// can't be cloned or shouldn't be, is for [`spawn_blocking`](crate::spawn_blocking), or takes that as an argument. (An
+/// async function is not for here: the call would give its future, with nothing of it run.) The call runs nothing before it is first polled; then the job
 /// is submitted. A panic of `f` is passed on at the `await`.
 /// A reference among the arguments has to be `'static`, as `"World"` is. For others, a closure that owns what
 /// is borrowed: `asyncify(|dir: PathBuf| walk(&dir))`.
@@ -159,7 +159,7 @@ impl Asyncify {
             reference, no `Box<dyn Error>` without `+ Send + Sync`, no borrow of a local variable",
     note = "annotate the arguments of a closure: `asyncify(|n: u32| n + 1)`"
 )]
-pub trait BlockingFn<Args>: sealed::BlockingFn<Args> {
+pub trait BlockingFn<Args>: sealed::Sealed<Args> {
     /// The async function: `Box<dyn Fn(A, ..) -> BlockingTask<R> + Send>`, of the same arguments and the same
     /// result. Neither `Clone` nor `Sync`: wrap once for each owner.
     ///
@@ -179,12 +179,12 @@ pub trait BlockingFn<Args>: sealed::BlockingFn<Args> {
 }
 
 mod sealed {
-    pub trait BlockingFn<Args> {}
+    pub trait Sealed<Args> {}
 }
 
 macro_rules! blocking_fn {
     ($($Arg:ident),*) => {
-        impl<Fun, Ret, $($Arg),*> sealed::BlockingFn<($($Arg,)*)> for Fun
+        impl<Fun, Ret, $($Arg),*> sealed::Sealed<($($Arg,)*)> for Fun
         where
             Fun: FnOnce($($Arg),*) -> Ret + Clone + Send + 'static,
             Ret: Send + 'static,

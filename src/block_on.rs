@@ -14,6 +14,7 @@ use crate::queue;
 use crate::sync::{Arc, current_thread};
 use std::fmt;
 use std::future::{Future, IntoFuture, poll_fn};
+use std::io;
 
 /// On a loop of its own, which ends with it.
 pub(crate) fn run_here<M, F>(make: M) -> Result<F::Output, SyncifyError>
@@ -144,7 +145,7 @@ where
 ///
 /// // Two failures, each of its own: that there was no answer, and what the answer was.
 /// fn length() -> io::Result<usize> {
-///     let text = syncify(fetch)().map_err(io::Error::other)??;
+///     let text = syncify(fetch)()??;
 ///     Ok(text.len())
 /// }
 /// assert_eq!(run(async { asyncify(length)().await })?, 4);
@@ -239,6 +240,13 @@ impl fmt::Display for SyncifyError {
 }
 
 impl std::error::Error for SyncifyError {}
+
+/// Of the kind `Other`.
+impl From<SyncifyError> for io::Error {
+    fn from(error: SyncifyError) -> Self {
+        Self::other(error)
+    }
+}
 
 /// So that `check_cancelled()?` works where `syncify` does.
 impl From<Cancelled> for SyncifyError {

@@ -10,6 +10,7 @@ use crate::queue;
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering, thread_local};
 use std::cell::RefCell;
 use std::fmt;
+use std::io;
 use std::panic::Location;
 
 /// The part of a job that its nested calls, and its caller, share.
@@ -254,7 +255,7 @@ pub(crate) fn tokens_held_by_ancestors(limiter: usize) -> Vec<&'static Location<
 ///
 /// The caller is gone once the future of the call has been dropped. Outside a job nobody can have
 /// gone away, and the answer is `Ok`: nor on a thread that the job has started itself. Cheap: a thread-local and one
-/// atomic load. In a function that returns `io::Result`, `.map_err(io::Error::other)?` passes it on.
+/// atomic load. `check_cancelled()?` does in a function that returns `io::Result`, too.
 ///
 /// # Errors
 /// [`Cancelled`], from when the caller is gone until the job ends.
@@ -313,3 +314,10 @@ impl fmt::Display for Cancelled {
 }
 
 impl std::error::Error for Cancelled {}
+
+/// Of the kind `Other`: who tries again when he is `Interrupted` would go on.
+impl From<Cancelled> for io::Error {
+    fn from(cancelled: Cancelled) -> Self {
+        Self::other(cancelled)
+    }
+}

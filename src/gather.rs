@@ -11,10 +11,13 @@ use std::task::{Context, Poll, Waker};
 /// Awaits all `futures` at once; their results come in the order of the futures, whichever is ready
 /// first. Of none, it is ready with an empty `Vec`.
 ///
-/// Polls a future only when it was woken, so a wake-up costs the same among ten thousand as among ten. Dropping it drops the futures: a [`BlockingTask`](crate::BlockingTask) among them
-/// is cancelled, a task behind a [`JoinHandle`](crate::JoinHandle) runs on. To wait for
-/// all of them, failures included, gather `JoinHandle`s, whose results are `Result`s. Works on any
-/// executor.
+/// They are of one type, as those that the same function gives. Different ones are boxed, or awaited with the macro
+/// `join!` of the crate `futures`.
+///
+/// Polls a future only when it was woken, so a wake-up costs the same among ten thousand as among ten. Dropping it
+/// drops the futures: a [`BlockingTask`](crate::BlockingTask) among them is cancelled, a task behind a
+/// [`JoinHandle`](crate::JoinHandle) runs on. To wait for all of them, failures included, gather `JoinHandle`s, whose
+/// results are `Result`s. Works on any executor.
 ///
 /// # Panics
 /// With the panic of a future, at once; and when polled after it has given its results.

@@ -7,8 +7,8 @@ use std::task::Poll;
 /// Runs `main` on a fresh event loop on this thread, and returns what it returns.
 ///
 /// Tasks that are still there when `main` is done are dropped, on this thread, in the order in which
-/// they were spawned. Jobs on worker threads that nobody awaits any more are not waited for:
-/// [`Pool::shutdown`](crate::Pool::shutdown) does that.
+/// they were spawned. Jobs on worker threads that nobody awaits any more are not waited for: await what has to be
+/// done. ([`Pool::shutdown`](crate::Pool::shutdown), of a pool of your own, waits for those that have begun.)
 ///
 /// # Panics
 /// If an event loop runs on this thread already, before `main` is touched. A panic of `main` is

@@ -28,13 +28,13 @@ use std::future::IntoFuture;
 ///
 /// What travels is `g` and its arguments, so `Send` and `'static` is asked of what `g` captures and of those
 /// (a `String`, not a `&str` of your own); its future may then use whatever it likes on the loop's thread. What is
-/// there and can't travel, it finds in a thread-local. To tell the loop something without waiting, there is
+/// there and can't travel, it finds in a thread-local. Wrap where you call, inside the job: `syncify(g)` does nothing
+/// but box `g`, and what it returns can't be cloned, so that a closure for `asyncify` can't capture it. To tell the loop something without waiting, there is
 /// [`Handle::call_soon`](crate::Handle::call_soon).
 ///
 /// # Errors
 /// The call says what kept it from giving a result: [`SyncifyError`]. For a program that may have no
-/// loop, see [`Syncify::raise_sync_error`]. In a function that returns `io::Result`,
-/// `.map_err(io::Error::other)?` passes it on.
+/// loop, see [`Syncify::raise_sync_error`]. `?` passes it on in a function that returns `io::Result`, too.
 ///
 /// # Panics
 /// With the panic of `g` or of its future.
@@ -194,7 +194,7 @@ impl Syncify {
     note = "annotate the arguments of a closure: `syncify(async |n: u32| n + 1)`",
     note = "what lives on the loop's thread and isn't `Send`, an `Rc` say, is reached there: from a thread-local"
 )]
-pub trait AsyncFunction<Args>: sealed::AsyncFunction<Args> {
+pub trait AsyncFunction<Args>: sealed::Sealed<Args> {
     /// The blocking function: `Box<dyn Fn(A, ..) -> Result<R, SyncifyError> + Send>`, of the same arguments and
     /// the result of awaiting. Neither `Clone` nor `Sync`: wrap once for each owner.
     ///
@@ -215,12 +215,12 @@ pub trait AsyncFunction<Args>: sealed::AsyncFunction<Args> {
 }
 
 mod sealed {
-    pub trait AsyncFunction<Args> {}
+    pub trait Sealed<Args> {}
 }
 
 macro_rules! async_function {
     ($($Arg:ident),*) => {
-        impl<Fun, Fut, $($Arg),*> sealed::AsyncFunction<($($Arg,)*)> for Fun
+        impl<Fun, Fut, $($Arg),*> sealed::Sealed<($($Arg,)*)> for Fun
         where
             Fun: FnOnce($($Arg),*) -> Fut + Clone + Send + 'static,
             Fut: IntoFuture + 'static,

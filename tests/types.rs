@@ -10,9 +10,12 @@ use footbridge::{
 use std::cell::Cell;
 use std::error::Error;
 use std::fmt::{Debug, Display};
-use std::future::{Future, Ready};
+use std::future::{Future, Ready, pending};
+use std::io;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::rc::Rc;
+use std::sync::mpsc;
+use std::time::Duration;
 
 /// Whether a type has a trait: what is implemented for the types that have it hides what is there for all.
 macro_rules! has {
@@ -194,4 +197,33 @@ fn the_asyncified_form_of_a_function_holds_no_more_than_its_options() {
     let wrapped = footbridge::asyncify(plain);
     // What stands behind the pointer: no copy of a function, only where it was wrapped and what for.
     assert!(size_of_val(&*wrapped) <= 6 * size_of::<usize>());
+}
+
+#[test]
+fn each_error_goes_into_an_io_error_that_still_says_what_it_was() {
+    fn into(error: impl Into<io::Error>) -> io::Error {
+        error.into()
+    }
+    footbridge::run(async {
+        let task = footbridge::spawn(pending::<()>());
+        task.abort();
+        let error = into(task.await.unwrap_err());
+        assert!(error.get_ref().unwrap().is::<JoinError>());
+        let late = footbridge::time::timeout(Duration::ZERO, pending::<()>());
+        let error = into(late.await.unwrap_err());
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(error.get_ref().unwrap().is::<Elapsed>());
+    });
+    let (tell, told) = mpsc::sync_channel(0);
+    let job = footbridge::spawn_blocking(
+        move || {
+            while tell.send(footbridge::check_cancelled()).is_ok() {}
+        },
+    );
+    assert_eq!(told.recv(), Ok(Ok(()))); // it runs
+    drop(job);
+    let cancelled = into(told.iter().find_map(Result::err).unwrap());
+    assert_eq!(cancelled.kind(), io::ErrorKind::Other); // at `Interrupted` `read_exact` would go on
+    let error = into(footbridge::syncify(async || ())().unwrap_err());
+    assert!(error.get_ref().unwrap().is::<SyncifyError>());
 }
