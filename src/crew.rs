@@ -22,6 +22,7 @@
 
 use crate::idle::{Book, Bring, Desk, Role};
 use crate::job::Queued;
+use crate::join::discard;
 use crate::own;
 use crate::parker::{Parker, Woken};
 use crate::refusal::Refusal;
@@ -78,6 +79,14 @@ fn insist<T>(mut steal: impl FnMut() -> Steal<T>) -> Option<T> {
             Steal::Empty => return None,
             Steal::Retry => {}
         }
+    }
+}
+
+/// The last of a job may take something of a user's with it, whose drop may panic.
+fn refuse(jobs: Vec<Queued>, why: &Refusal) {
+    for job in jobs {
+        job.refuse(why.clone());
+        discard(job);
     }
 }
 
@@ -224,7 +233,7 @@ impl Crew {
             let jobs = self.take_all(&book);
             drop(book);
             let why = Refusal::NoThread(desk.name.as_str().into(), Arc::new(error));
-            jobs.iter().for_each(|job| job.refuse(why.clone()));
+            refuse(jobs, &why);
         }
     }
 
@@ -287,7 +296,7 @@ impl Crew {
     /// Answers every queued job of a pool that is shut down.
     pub(crate) fn refuse_all(&self) {
         let jobs = self.take_all(&self.book.lock());
-        jobs.iter().for_each(|job| job.refuse(Refusal::ShutDown));
+        refuse(jobs, &Refusal::ShutDown);
     }
 
     /// A worker's job begins to wait: its place is free. With `bounded`, `false` if too many wait.

@@ -290,6 +290,8 @@ impl EventLoop {
                 }
             }
         }
+        // Also where nothing was polled.
+        self.queue.end_poll();
         let ended = kept.task.take();
         // Woken during its last poll, its key is in the queue once more: the place can't be given
         // to another task before that is through.
@@ -322,7 +324,7 @@ impl Drop for EventLoop {
         ready.discard();
         posts.into_iter().for_each(discard);
         let timers = self.queue.timers.take();
-        discard(timers);
+        timers.into_wakers().for_each(discard);
     }
 }
 

@@ -118,9 +118,11 @@ impl Queue {
     pub(crate) fn gather_due(&self, now: impl FnOnce() -> Instant) {
         if !self.timers.borrow().is_empty() {
             let now = now();
+            // What a waker sets that polls at once is for the next turn.
+            let before = self.timers.borrow().next_number();
             loop {
                 // A statement of its own: the borrow has to end before the waker is called.
-                let due = self.timers.borrow_mut().pop_due(now);
+                let due = self.timers.borrow_mut().pop_due(now, before);
                 let Some(waker) = due else { break };
                 wake(waker);
             }

@@ -89,18 +89,33 @@ impl Timers {
         None
     }
 
-    /// Takes out the first timer that is due at `now`.
-    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<Waker> {
+    /// Takes out the first timer that is due at `now`, unless it was set when the number of the next was `before`
+    /// already.
+    pub(crate) fn pop_due(&mut self, now: Instant, before: u64) -> Option<Waker> {
         if self.next_deadline()? > now {
             return None;
         }
-        let Reverse((_, _, place)) = self.heap.pop()?;
+        let &Reverse((_, number, place)) = self.heap.peek()?;
+        if number >= before {
+            return None;
+        }
+        self.heap.pop();
         self.vacant.push(place);
         let (_, waker) = self.wakers[place].take()?;
         if self.wakers.len() == self.vacant.len() {
             self.give_back();
         }
         Some(waker)
+    }
+
+    /// All that are set, to be dropped one by one.
+    pub(crate) fn into_wakers(self) -> impl Iterator<Item = Waker> {
+        self.wakers.into_iter().flatten().map(|(_, waker)| waker)
+    }
+
+    /// The number of the next timer to be set.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.next_number
     }
 
     pub(crate) fn is_empty(&self) -> bool {

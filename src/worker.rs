@@ -59,17 +59,18 @@ pub(crate) struct Worker {
 
 pub(crate) fn main(crew: Arc<Crew>, desk: Arc<Desk>, local: Local<Queued>, role: Role) {
     let mut worker = Worker::begin(crew, desk, local, role);
-    let mut next = match role {
-        Role::Look => ControlFlow::Continue(()),
-        Role::Watch => worker.watch(),
-    };
-    while next.is_continue() {
-        next = match worker.find() {
-            Some(job) => {
-                worker.run(job);
-                ControlFlow::Continue(())
-            }
-            None => worker.rest(),
+    let mut next = ControlFlow::Continue(role);
+    // A watcher that lies down, and is brought as one again, comes round here: it may do so for ever.
+    while let ControlFlow::Continue(role) = next {
+        next = match role {
+            Role::Watch => worker.watch(),
+            Role::Look => match worker.find() {
+                Some(job) => {
+                    worker.run(job);
+                    ControlFlow::Continue(Role::Look)
+                }
+                None => worker.rest(),
+            },
         };
     }
     // What the thread's own destructors call after this finds no worker here any more.
@@ -224,7 +225,7 @@ impl Worker {
     }
 
     /// Nothing found: looks everywhere a last time, and sleeps.
-    fn rest(&mut self) -> ControlFlow<()> {
+    fn rest(&mut self) -> ControlFlow<(), Role> {
         let crew = self.crew.clone();
         let mut book = crew.book.lock();
         let surplus = book.active() > crew.settings.max_threads;
@@ -261,11 +262,11 @@ impl Worker {
         drop(book);
         self.own_in_a_row = 0;
         self.run(job);
-        ControlFlow::Continue(())
+        ControlFlow::Continue(Role::Look)
     }
 
     /// On the list of sleepers. Sleeps until somebody takes it off, or `keep_alive` has passed.
-    fn sleep<'a>(&mut self, crew: &'a Crew, mut book: MutexGuard<'a, Book>) -> ControlFlow<()> {
+    fn sleep<'a>(&mut self, crew: &'a Crew, mut book: MutexGuard<'a, Book>) -> ControlFlow<(), Role> {
         let deadline = after(crew.settings.keep_alive);
         let mut woken = Woken::Notified;
         loop {
@@ -278,17 +279,16 @@ impl Worker {
             woken = crew.idle(&self.desk, deadline);
             book = crew.book.lock();
             if book.is_watcher(&self.desk) {
-                drop(book);
-                return self.watch();
+                return ControlFlow::Continue(Role::Watch);
             }
             if !book.is_asleep(&self.desk) {
                 self.looking.set(true);
-                return ControlFlow::Continue(());
+                return ControlFlow::Continue(Role::Look);
             }
         }
     }
 
-    fn watch(&mut self) -> ControlFlow<()> {
+    fn watch(&mut self) -> ControlFlow<(), Role> {
         let crew = self.crew.clone();
         let _ = crew.book.lock().progress();
         loop {
@@ -297,7 +297,7 @@ impl Worker {
             if !book.is_watcher(&self.desk) {
                 // Somebody had a lone job and took the watcher for it.
                 self.looking.set(true);
-                return ControlFlow::Continue(());
+                return ControlFlow::Continue(Role::Look);
             }
             if !book.closed && book.active() < crew.settings.max_threads && crew.has_jobs(&book) {
                 let progress = book.progress();
@@ -309,7 +309,7 @@ impl Worker {
                     crew.awake.fetch_add(LOOKER, Ordering::SeqCst);
                     crew.update(&book);
                     self.looking.set(true);
-                    return ControlFlow::Continue(());
+                    return ControlFlow::Continue(Role::Look);
                 }
                 book.stop_growing();
                 continue;
