@@ -278,20 +278,19 @@ impl EventLoop {
             return;
         };
         kept.ticket.begin_poll(&self.queue);
+        let mut polled = Poll::Ready(());
         if let Some(task) = &mut kept.task {
             if kept.ticket.is_aborted() {
                 task.abort();
             } else {
                 let waker = waker_ref(&kept.ticket);
-                let polled = task.poll(&mut Context::from_waker(&waker));
-                self.queue.end_poll();
-                if polled.is_pending() {
-                    return;
-                }
+                polled = task.poll(&mut Context::from_waker(&waker));
             }
         }
-        // Also where nothing was polled.
         self.queue.end_poll();
+        if polled.is_pending() {
+            return;
+        }
         let ended = kept.task.take();
         // Woken during its last poll, its key is in the queue once more: the place can't be given
         // to another task before that is through.

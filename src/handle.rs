@@ -95,6 +95,10 @@ impl Handle {
     pub fn is_closed(&self) -> bool {
         self.inbox.is_closed()
     }
+
+    pub(crate) fn has_hook(&self) -> bool {
+        self.inbox.has_hook()
+    }
 }
 
 unwind_safe!(Handle);

@@ -146,6 +146,8 @@ impl<T> Inbox<T> {
         if !self.hooked.swap(true, Ordering::AcqRel) {
             if let Err(payload) = contain(hook) {
                 discard(payload);
+                // The host wasn't told: the next one tries again.
+                self.hooked.store(false, Ordering::Release); // Pairs with the swap above.
             }
         }
     }

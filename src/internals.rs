@@ -6,14 +6,13 @@
 
 pub use crate::call::Token;
 pub use crate::idle::Role;
-pub use crate::job::{Job, Outcome, Queued, Run};
+pub use crate::job::{Job, Outcome, Queued, Run, Runner};
 pub use crate::parker::{Parker, Woken, block_on};
 pub use crate::refusal::Refusal;
 pub use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};
 
 use crate::crew::{Crew, LOOKER};
 use crate::idle::Desk;
-use crate::job::Runner;
 use crate::own::{self, Own};
 use crate::place;
 use crate::pool::Pool;

@@ -28,13 +28,11 @@ pub struct Job<F, R> {
 
 struct State<F, R> {
     stage: Stage<F, R>,
-    waiter: Option<Waiter>,
-}
-
-struct Waiter {
-    waker: Waker,
-    // It leads to a loop or a parker of ours, which doesn't keep who calls it.
+    waiter: Option<Waker>,
+    // The waiter leads to a loop or a parker of ours, which doesn't keep who calls it.
     is_quick: bool,
+    // Done, and not to be seen yet: what the job holds besides is given back.
+    is_ending: bool,
 }
 
 enum Stage<F, R> {
@@ -48,6 +46,10 @@ enum Stage<F, R> {
 }
 
 impl<F, R> State<F, R> {
+    fn is_finished(&self) -> bool {
+        !self.is_ending && matches!(self.stage, Stage::Done(_) | Stage::Failed(_) | Stage::Gone)
+    }
+
     /// The function, unless the job has been cancelled and it is gone.
     fn pick_up(&mut self) -> Option<F> {
         match std::mem::replace(&mut self.stage, Stage::Running) {
@@ -128,6 +130,8 @@ where
             state: Mutex::new(State {
                 stage: Stage::Waiting { f, unwanted },
                 waiter: None,
+                is_quick: false,
+                is_ending: false,
             }),
             scope: Scope::new(submitted_at),
         }
@@ -136,33 +140,41 @@ where
     /// Gives the result to whoever wants it. Everything else that the job held goes before that, and the
     /// thread is offered.
     fn deliver(&self, result: Result<R, Failure>, runner: &mut dyn Runner) {
-        if self.scope.is_tied() {
-            // A token is free when the thread is really free: what nobody wants goes first.
-            if let Stage::Unwanted = self.state.lock().stage {
-                discard(result);
-                return self.scope.end();
-            }
-            self.scope.end();
+        let is_tied = self.scope.is_tied();
+        if !is_tied {
+            runner.offer();
         }
-        runner.offer();
         let mut state = self.state.lock();
         if let Stage::Unwanted = state.stage {
             state.stage = Stage::Gone;
             drop(state);
-            runner.withdraw(false);
-            return discard(result);
+            if !is_tied {
+                runner.withdraw(false);
+            }
+            // Before the token: that is free when the thread is really free.
+            discard(result);
+            return self.scope.end();
         }
         state.stage = match result {
             Ok(value) => Stage::Done(value),
             Err(failure) => Stage::Failed(Box::new(failure)),
         };
-        let waiter = state.waiter.take();
+        if is_tied {
+            // A caller who goes away now drops the result himself.
+            state.is_ending = true;
+            drop(state);
+            self.scope.end();
+            runner.offer();
+            state = self.state.lock();
+            state.is_ending = false;
+        }
+        let (waiter, is_quick) = (state.waiter.take(), state.is_quick);
         drop(state);
         if let Some(waiter) = waiter {
-            if !waiter.is_quick {
+            if !is_quick {
                 runner.withdraw(true);
             }
-            wake(waiter.waker);
+            wake(waiter);
         }
     }
 }
@@ -191,6 +203,10 @@ where
             contain(f).map_err(Failure::Panic)
         };
         self.deliver(result, runner);
+        // The job may be the last that holds its loop, and with it the host's hook, whose drop is code of a user's.
+        if self.scope.home().is_some_and(Handle::has_hook) {
+            runner.withdraw(true);
+        }
     }
 
     fn refuse(&self, why: Refusal) {
@@ -223,23 +239,22 @@ where
         let mut new = None;
         let stage = loop {
             let mut state = self.state.lock();
-            match state.stage {
-                Stage::Done(_) | Stage::Failed(_) | Stage::Gone => {
-                    break std::mem::replace(&mut state.stage, Stage::Gone);
-                }
-                _ => {}
+            if state.is_finished() {
+                break std::mem::replace(&mut state.stage, Stage::Gone);
             }
             if new.is_some() {
                 let old = std::mem::replace(&mut state.waiter, new);
+                state.is_quick = is_quick;
                 drop(state);
                 drop(old);
                 return Poll::Pending;
             }
             drop(state);
             // Outside the lock: it may be code of a user's.
-            let waker = context.waker().clone();
-            new = Some(Waiter { waker, is_quick });
+            new = Some(context.waker().clone());
         };
+        // Done meanwhile. A drop that panics mustn't take the result along.
+        discard(new);
         match stage {
             Stage::Done(value) => Poll::Ready(value),
             Stage::Failed(failure) => match *failure {
@@ -256,10 +271,7 @@ where
     }
 
     fn is_finished(&self) -> bool {
-        matches!(
-            self.state.lock().stage,
-            Stage::Done(_) | Stage::Failed(_) | Stage::Gone
-        )
+        self.state.lock().is_finished()
     }
 
     fn cancel(&self) {
@@ -281,23 +293,29 @@ where
                 discard(held);
             }
         }
-        drop(waiter);
+        discard(waiter);
     }
 
     fn disown(&self) {
         self.scope.orphan();
         let mut state = self.state.lock();
+        let waiter = state.waiter.take();
         match std::mem::replace(&mut state.stage, Stage::Gone) {
-            Stage::Running => state.stage = Stage::Unwanted,
+            Stage::Running => {
+                state.stage = Stage::Unwanted;
+                drop(state);
+            }
             Stage::Waiting { f, .. } => {
                 let unwanted = true;
                 state.stage = Stage::Waiting { f, unwanted };
+                drop(state);
             }
             held => {
                 drop(state);
                 discard(held);
             }
         }
+        discard(waiter);
     }
 
     fn into_queued(self: Arc<Self>) -> Queued {

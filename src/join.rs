@@ -46,7 +46,7 @@ pub(crate) fn wake(waker: Waker) {
 }
 
 /// Calls many wakers. What a waker does may wake others by this in its turn: those are called when it is
-/// done, lest the stack grow with the line.
+/// done, lest the stack grow with the line. (So a waker that waits for one of those waits for ever.)
 pub(crate) fn wake_all(wakers: Vec<Waker>) {
     thread_local! {
         static TO_WAKE: RefCell<Option<VecDeque<Waker>>> = const { RefCell::new(None) };

@@ -117,15 +117,9 @@ impl Queue {
     /// Moves what is due by now, and what others have posted, behind what is ready.
     pub(crate) fn gather_due(&self, now: impl FnOnce() -> Instant) {
         if !self.timers.borrow().is_empty() {
-            let now = now();
-            // What a waker sets that polls at once is for the next turn.
-            let before = self.timers.borrow().next_number();
-            loop {
-                // A statement of its own: the borrow has to end before the waker is called.
-                let due = self.timers.borrow_mut().pop_due(now, before);
-                let Some(waker) = due else { break };
-                wake(waker);
-            }
+            // All of them first: what a waker sets, that polls at once, is for the next turn.
+            let due = self.timers.borrow_mut().take_due(now());
+            due.into_iter().for_each(wake);
         }
         if self.inbox.may_have_posts() {
             self.take_posts();

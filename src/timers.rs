@@ -89,33 +89,25 @@ impl Timers {
         None
     }
 
-    /// Takes out the first timer that is due at `now`, unless it was set when the number of the next was `before`
-    /// already.
-    pub(crate) fn pop_due(&mut self, now: Instant, before: u64) -> Option<Waker> {
-        if self.next_deadline()? > now {
-            return None;
+    /// Takes out the timers that are due at `now`, in their order.
+    pub(crate) fn take_due(&mut self, now: Instant) -> Vec<Waker> {
+        let mut due = Vec::new();
+        while self.next_deadline().is_some_and(|next| next <= now) {
+            let Some(Reverse((_, _, place))) = self.heap.pop() else {
+                break;
+            };
+            self.vacant.push(place);
+            due.extend(self.wakers[place].take().map(|(_, waker)| waker));
         }
-        let &Reverse((_, number, place)) = self.heap.peek()?;
-        if number >= before {
-            return None;
-        }
-        self.heap.pop();
-        self.vacant.push(place);
-        let (_, waker) = self.wakers[place].take()?;
         if self.wakers.len() == self.vacant.len() {
             self.give_back();
         }
-        Some(waker)
+        due
     }
 
     /// All that are set, to be dropped one by one.
     pub(crate) fn into_wakers(self) -> impl Iterator<Item = Waker> {
         self.wakers.into_iter().flatten().map(|(_, waker)| waker)
-    }
-
-    /// The number of the next timer to be set.
-    pub(crate) fn next_number(&self) -> u64 {
-        self.next_number
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -137,7 +137,8 @@ impl Worker {
         }
         let taken = self.desk.taken.load(Ordering::Relaxed);
         if taken % FAIRNESS == FAIRNESS - 1 {
-            let others = crew.take_batch_of_others(&crew.book.lock(), taken, &self.local);
+            let others =
+                crew.take_batch_of_others(&crew.book.lock(), taken / FAIRNESS, &self.local);
             if others.is_some() {
                 self.own_in_a_row = 0;
                 return others;
@@ -266,7 +267,11 @@ impl Worker {
     }
 
     /// On the list of sleepers. Sleeps until somebody takes it off, or `keep_alive` has passed.
-    fn sleep<'a>(&mut self, crew: &'a Crew, mut book: MutexGuard<'a, Book>) -> ControlFlow<(), Role> {
+    fn sleep<'a>(
+        &mut self,
+        crew: &'a Crew,
+        mut book: MutexGuard<'a, Book>,
+    ) -> ControlFlow<(), Role> {
         let deadline = after(crew.settings.keep_alive);
         let mut woken = Woken::Notified;
         loop {

@@ -14,7 +14,7 @@ use std::panic::panic_any;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
 /// The pool has lost neither a thread nor a place.
@@ -366,5 +366,64 @@ fn in_a_poll_of_a_foreign_executor_it_leaves_the_call_cancelled() {
             })
         });
         assert_fit(&pool);
+    });
+}
+
+/// Panics where it is dropped, also while its thread panics: two of them at once would end the process.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("a panic in a destructor");
+    }
+}
+
+impl Wake for Bomb {
+    fn wake(self: Arc<Self>) {}
+}
+
+#[test]
+fn in_the_destructors_of_what_timers_hold_at_the_loops_end_they_harm_nobody() {
+    watched(|| {
+        let mut sleeps = [sleep(ms(60_000)), sleep(ms(60_000))];
+        let mut event_loop = EventLoop::new();
+        event_loop.run_until(async {
+            for sleep in &mut sleeps {
+                let waker = Waker::from(Arc::new(Bomb));
+                let polled = Pin::new(sleep).poll(&mut Context::from_waker(&waker));
+                assert!(polled.is_pending()); // the timer's is the last one now
+            }
+        });
+        drop(event_loop);
+    });
+}
+
+#[test]
+fn in_the_destructors_of_what_refused_jobs_hold_last_they_harm_nobody() {
+    watched(|| {
+        let pool = Pool::builder().max_threads(1).build();
+        let (begun, has_begun) = mpsc::channel();
+        let (go, wait) = mpsc::channel::<()>();
+        let first = pool.spawn_blocking(move || {
+            begun.send(()).unwrap();
+            wait.recv()
+        });
+        first.detach();
+        has_begun.recv().unwrap();
+        for _ in 0..2 {
+            let bomb = Bomb;
+            let hook = move || {
+                let _ = &bomb;
+            };
+            let event_loop = EventLoop::builder().on_wake(hook).build();
+            event_loop
+                .handle()
+                .run_in_executor(Some(&pool), || ())
+                .detach();
+            drop(event_loop); // the queued job has the last of it
+        }
+        assert_eq!(pool.shutdown(ms(0)).unwrap_err().jobs().len(), 1);
+        drop(go);
+        pool.shutdown(ms(20_000)).unwrap();
     });
 }

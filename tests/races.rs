@@ -104,18 +104,33 @@ fn a_slow_waker_keeps_no_job_waiting(pool: &Pool, waker: &Waker, go: mpsc::Sende
     answered.is_ok()
 }
 
-#[test]
-fn a_strangers_waker_where_a_ticket_was_is_not_taken_for_quick() {
-    watched(|| {
+/// Has a task of `event_loop` leave a waker in `kept` and end.
+fn a_task_that_leaves_its_waker(
+    event_loop: &mut EventLoop,
+    kept: &Arc<Mutex<Option<Waker>>>,
+    abort: bool,
+) {
+    let keep = kept.clone();
+    let task = event_loop.spawn(std::future::poll_fn(move |context| {
+        *keep.lock().unwrap() = Some(context.waker().clone());
+        match abort {
+            true => std::task::Poll::Pending,
+            false => std::task::Poll::Ready(()),
+        }
+    }));
+    assert!(event_loop.tick());
+    if abort {
+        task.abort();
+        assert!(event_loop.tick());
+    }
+}
+
+fn a_strangers_waker_where_a_ticket_was_is_not_taken_for_quick(abort: bool) {
+    watched(move || {
         let pool = Pool::builder().max_threads(4).build();
         let kept = Arc::new(Mutex::new(None::<Waker>));
         let mut event_loop = EventLoop::new();
-        let keep = kept.clone();
-        drop(event_loop.spawn(std::future::poll_fn(move |context| {
-            *keep.lock().unwrap() = Some(context.waker().clone());
-            std::task::Poll::Ready(())
-        })));
-        assert!(event_loop.tick());
+        a_task_that_leaves_its_waker(&mut event_loop, &kept, abort);
         // Not recycled, since it has a waker; now it is freed.
         let ticket = kept.lock().unwrap().take().unwrap();
         let address = ticket.data().addr();
@@ -147,6 +162,16 @@ fn a_strangers_waker_where_a_ticket_was_is_not_taken_for_quick() {
         event_loop.tick();
         assert!(told.recv().unwrap());
     });
+}
+
+#[test]
+fn a_strangers_waker_where_the_ticket_of_a_task_that_has_ended_was_is_not_taken_for_quick() {
+    a_strangers_waker_where_a_ticket_was_is_not_taken_for_quick(false);
+}
+
+#[test]
+fn a_strangers_waker_where_the_ticket_of_an_aborted_task_was_is_not_taken_for_quick() {
+    a_strangers_waker_where_a_ticket_was_is_not_taken_for_quick(true);
 }
 
 /// Its job's thread calls it until it is told to go on.

@@ -7,7 +7,7 @@ mod common;
 use common::{Guard, me, ms, panic_of, poll_once, until, watched};
 use footbridge::{
     Asyncify, BlockingTask, EventLoop, Handle, JoinHandle, Limiter, LocalSpawner, Pool, run, spawn,
-    spawn_blocking, yield_now,
+    spawn_blocking, time, yield_now,
 };
 use std::cell::RefCell;
 use std::future::{Future, pending, poll_fn};
@@ -15,9 +15,10 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{self, Sender};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
+use std::time::Instant;
 
 /// Calls something when it is dropped.
 struct OnDrop<F: FnMut()>(F);
@@ -219,6 +220,113 @@ fn a_token_is_not_free_before_what_an_abandoned_job_returned_is_gone() {
         open.send(()).unwrap();
         assert_eq!(borrowed.recv(), Ok(1));
         until(|| limiter.borrowed_tokens() == 0);
+    });
+}
+
+/// A waker that calls something.
+struct Calls<F>(Mutex<F>);
+
+impl<F: FnMut() + Send> Wake for Calls<F> {
+    fn wake(self: Arc<Self>) {
+        (self.0.lock().unwrap())();
+    }
+}
+
+// Decision 2
+#[test]
+fn nor_is_it_in_anothers_hands_where_the_caller_goes_as_it_is_given_back() {
+    watched(|| {
+        let limiter = Limiter::new(1);
+        let (open, gate) = mpsc::channel::<()>();
+        let (dropped_on, is_dropped) = mpsc::channel();
+        let gate = Arc::new(Mutex::new(gate));
+        let call = Asyncify::new().limiter(&limiter).wrap(move || {
+            let _ = gate.lock().unwrap().recv();
+            Guard(dropped_on.clone())
+        });
+        let mut job = call();
+        assert!(poll_once(&mut job).is_pending());
+        let mut next = limiter.acquire();
+        let (woken, is_woken) = mpsc::channel();
+        let (go, wait) = mpsc::channel::<()>();
+        let waker = Waker::from(Arc::new(Calls(Mutex::new(move || {
+            woken.send(()).unwrap();
+            let _ = wait.recv();
+        }))));
+        let polled = Pin::new(&mut next).poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        drop(open);
+        is_woken.recv().unwrap(); // the job's thread gives its token to `next`
+        drop(job);
+        assert_eq!(is_dropped.recv(), Ok(me())); // and not on the job's thread, later
+        drop(go);
+    });
+}
+
+#[test]
+fn a_call_that_is_let_go_of_keeps_nothing_of_who_waited_for_it() {
+    watched(|| {
+        let (open, gate) = mpsc::channel::<()>();
+        let mut job = spawn_blocking(move || gate.recv());
+        let target = Arc::new(Calls(Mutex::new(|| {})));
+        let waker = Waker::from(target.clone());
+        let polled = Pin::new(&mut job).poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        drop(waker);
+        job.detach();
+        assert_eq!(Arc::strong_count(&target), 1); // though the job still runs
+        drop(open);
+    });
+}
+
+// Decision 14
+#[test]
+fn a_hook_that_panicked_is_called_for_the_next_wake() {
+    watched(|| {
+        let called = Arc::new(AtomicUsize::new(0));
+        let counts = called.clone();
+        let hook = move || {
+            if counts.fetch_add(1, SeqCst) == 0 {
+                panic!("a panic in a hook");
+            }
+        };
+        let event_loop = EventLoop::builder().on_wake(hook).build();
+        for _ in 0..3 {
+            assert!(event_loop.handle().call_soon(|| ()));
+        }
+        assert_eq!(called.load(SeqCst), 2);
+    });
+}
+
+// R11
+#[test]
+fn a_turn_ends_although_a_timers_waker_sets_the_next_one_which_is_due() {
+    watched(|| {
+        let polls = Arc::new(AtomicUsize::new(0));
+        let counts = polls.clone();
+        // Polled by whoever wakes it.
+        let future: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async move {
+            let past = Instant::now();
+            loop {
+                time::sleep_until(past).await;
+                counts.fetch_add(1, SeqCst);
+            }
+        });
+        let target = Arc::new_cyclic(|own: &Weak<Calls<_>>| {
+            let (own, mut future) = (own.clone(), future);
+            Calls(Mutex::new(Box::new(move || {
+                let waker = Waker::from(own.upgrade().unwrap());
+                let polled = future.as_mut().poll(&mut Context::from_waker(&waker));
+                assert!(polled.is_pending());
+            }) as Box<dyn FnMut() + Send>))
+        });
+        let mut event_loop = EventLoop::new();
+        let waker = Waker::from(target);
+        event_loop.handle().call_soon(move || waker.wake());
+        for turn in 0..4 {
+            event_loop.tick();
+            assert_eq!(polls.load(SeqCst), turn);
+        }
     });
 }
 

@@ -1,9 +1,11 @@
 //! A job between the worker that runs it and the caller that waits for it, or goes away.
 
-use footbridge::Limiter;
-use loom_tests::internals::{Job, Outcome, Refusal, Run, Token, block_on};
+use footbridge::{EventLoop, Limiter};
+use loom::thread::{self, ThreadId};
+use loom_tests::internals::{Job, Mutex, Outcome, Refusal, Run, Runner, Token, block_on};
 use loom_tests::{Arc, Data, Flag, Guard, explore, spawn};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::task::{Context, Wake, Waker};
 
 fn job<F, R>(f: F) -> Arc<Job<F, R>>
 where
@@ -111,6 +113,103 @@ fn a_drop_against_completion_loses_no_result() {
         job.cancel();
         worker.join().unwrap();
         assert_eq!(gone.get(), 1);
+    });
+}
+
+/// Says whether it was dropped on another thread than `caller` while nobody held a token.
+struct Connection {
+    limiter: Limiter,
+    caller: ThreadId,
+    wrong: Data,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if thread::current().id() != self.caller && self.limiter.borrowed_tokens() == 0 {
+            self.wrong.set(1);
+        }
+    }
+}
+
+#[test]
+fn a_drop_against_completion_finds_the_token_held_until_the_result_is_gone_or_the_callers() {
+    explore(|| {
+        let wrong = Data::default();
+        let limiter = Limiter::new(1);
+        let connection = Connection {
+            limiter: limiter.clone(),
+            caller: thread::current().id(),
+            wrong: wrong.clone(),
+        };
+        let mut job = job(move || connection);
+        let token = Token::new(0, limiter.try_acquire().unwrap());
+        Arc::get_mut(&mut job).unwrap().set_token(token);
+        let worker = job.clone();
+        let worker = spawn(move || worker.run(&mut ()));
+        job.cancel();
+        worker.join().unwrap();
+        assert_eq!(wrong.get(), 0);
+    });
+}
+
+/// The job's thread, as it is counted on.
+struct Counted(Data);
+
+impl Runner for Counted {
+    fn offer(&mut self) {
+        self.0.set(1);
+    }
+
+    fn withdraw(&mut self, _done: bool) {
+        self.0.set(0);
+    }
+}
+
+/// A caller who takes the result, and lets go of the job, while its thread calls him.
+struct Takes(Mutex<Option<Arc<dyn Outcome<()>>>>);
+
+impl Wake for Takes {
+    fn wake(self: Arc<Self>) {
+        let job = self.0.lock().take().unwrap();
+        assert!(
+            job.poll(&mut Context::from_waker(Waker::noop()), true)
+                .is_ready()
+        );
+    }
+}
+
+/// A host's hook; it may wait for another job where it is dropped.
+struct Hook {
+    counted_on: Data,
+    wrong: Data,
+}
+
+impl Drop for Hook {
+    fn drop(&mut self) {
+        self.wrong.set(self.counted_on.get());
+    }
+}
+
+#[test]
+fn a_hook_that_goes_with_the_last_of_a_job_finds_its_thread_not_counted_on() {
+    explore(|| {
+        let (counted_on, wrong) = (Data::default(), Data::default());
+        let hook = Hook {
+            counted_on: counted_on.clone(),
+            wrong: wrong.clone(),
+        };
+        let event_loop = EventLoop::builder().on_wake(move || _ = &hook).build();
+        let mut job = job(|| ());
+        let home = Some(event_loop.handle());
+        Arc::get_mut(&mut job).unwrap().set_origin(home, None);
+        drop(event_loop);
+        let queued = job.clone();
+        let worker = spawn(move || queued.run(&mut Counted(counted_on)));
+        let takes = Arc::new(Takes(Mutex::new(Some(job.clone()))));
+        let polled = job.poll(&mut Context::from_waker(&takes.into()), true);
+        drop(job);
+        worker.join().unwrap();
+        assert!(polled.is_ready() || wrong.get() == 0);
     });
 }
 
