@@ -144,3 +144,31 @@ fn whoever_waits_for_a_job_that_no_thread_could_be_had_for_is_told_the_threads_n
         assert!(text.contains("wanted-1"), "{text}");
     });
 }
+
+// The stack of a thread that watches, lies down and is brought to watch again must not grow.
+#[test]
+fn a_small_stack_is_enough_however_often_a_thread_is_brought_to_watch() {
+    watched(|| {
+        let cores = thread::available_parallelism().map_or(2, |cores| cores.get().max(2));
+        let pool = Pool::builder().thread_stack_size(128 * 1024).build();
+        let gates: Vec<_> = (1..cores)
+            .map(|_| {
+                let (go, wait) = mpsc::channel::<()>();
+                pool.spawn_blocking(move || wait.recv()).detach();
+                go
+            })
+            .collect();
+        until(|| pool.stats().idle == 0 && pool.stats().queued == 0);
+        // Whoever takes the batch brings one to watch it, who finds nothing left to watch during the last job, the
+        // longer one.
+        for _ in 0..500 {
+            let mut jobs: Vec<_> = (0..6).map(|_| pool.spawn_blocking(|| ())).collect();
+            jobs.push(pool.spawn_blocking(|| thread::sleep(ms(1))));
+            for job in jobs {
+                job.join();
+            }
+            thread::sleep(ms(1) / 3);
+        }
+        drop(gates);
+    });
+}
