@@ -32,7 +32,6 @@ use crate::own::{self, Own, OwnQueue};
 use crate::parker::Woken;
 use crate::place::{self, Place};
 use crate::sync::{Arc, Local, MutexGuard, Ordering, fence, now};
-use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::panic::Location;
 use std::rc::Rc;
@@ -49,8 +48,8 @@ pub(crate) struct Worker {
     crew: Arc<Crew>,
     desk: Arc<Desk>,
     local: OwnQueue,
-    /// Counted in `Crew::awake`. The place knows it too: code that is not ours may wait while it is set.
-    looking: Rc<Cell<bool>>,
+    /// Counted in `Crew::awake`, so code that is not ours, which may wait, doesn't run while it is set.
+    looking: bool,
     /// How many jobs of its own queue it has taken in a row.
     own_in_a_row: usize,
     /// What `Desk::current` says.
@@ -78,25 +77,19 @@ pub(crate) fn main(crew: Arc<Crew>, desk: Arc<Desk>, local: Local<Queued>, role:
     own::dismiss();
 }
 
-struct WorkersPlace {
-    crew: Arc<Crew>,
-    looking: Rc<Cell<bool>>,
-}
+struct WorkersPlace(Arc<Crew>);
 
 impl Place for WorkersPlace {
     fn leave(&self, bounded: bool) -> bool {
-        if self.looking.take() {
-            self.crew.awake.fetch_sub(LOOKER, Ordering::SeqCst);
-        }
-        self.crew.leave(bounded)
+        self.0.leave(bounded)
     }
 
     fn come_back(&self) {
-        self.crew.come_back();
+        self.0.come_back();
     }
 
     fn spin_time(&self) -> Duration {
-        self.crew.settings.spin_time
+        self.0.settings.spin_time
     }
 }
 
@@ -114,16 +107,12 @@ impl Worker {
             desk: desk.clone(),
             local: local.clone(),
         });
-        let looking = Rc::new(Cell::new(role == Role::Look));
-        place::install(Rc::new(WorkersPlace {
-            crew: crew.clone(),
-            looking: looking.clone(),
-        }));
+        place::install(Rc::new(WorkersPlace(crew.clone())));
         Self {
             crew,
             desk,
             local,
-            looking,
+            looking: role == Role::Look,
             own_in_a_row: 0,
             current: None,
         }
@@ -205,7 +194,7 @@ impl Worker {
         if has_batch {
             crew.mark();
         }
-        if self.looking.take() {
+        if std::mem::take(&mut self.looking) {
             crew.awake.fetch_sub(LOOKER, Ordering::SeqCst);
         }
         // Pairs with those of whoever submits, whoever else leaves, and of `Crew::wind_up`: while a batch is moved, its
@@ -237,7 +226,7 @@ impl Worker {
             }
         }
         book.fall_asleep(&self.desk);
-        if self.looking.take() {
+        if std::mem::take(&mut self.looking) {
             crew.awake.fetch_sub(LOOKER, Ordering::SeqCst);
         }
         crew.update(&book);
@@ -287,7 +276,7 @@ impl Worker {
                 return ControlFlow::Continue(Role::Watch);
             }
             if !book.is_asleep(&self.desk) {
-                self.looking.set(true);
+                self.looking = true;
                 return ControlFlow::Continue(Role::Look);
             }
         }
@@ -301,7 +290,7 @@ impl Worker {
             let mut book = crew.book.lock();
             if !book.is_watcher(&self.desk) {
                 // Somebody had a lone job and took the watcher for it.
-                self.looking.set(true);
+                self.looking = true;
                 return ControlFlow::Continue(Role::Look);
             }
             if !book.closed && book.active() < crew.settings.max_threads && crew.has_jobs(&book) {
@@ -313,7 +302,7 @@ impl Worker {
                     book.end_watch(&self.desk);
                     crew.awake.fetch_add(LOOKER, Ordering::SeqCst);
                     crew.update(&book);
-                    self.looking.set(true);
+                    self.looking = true;
                     return ControlFlow::Continue(Role::Look);
                 }
                 book.stop_growing();
@@ -343,7 +332,7 @@ impl Runner for Worker {
         self.desk.busy.store(false, Ordering::Relaxed);
         if self.local.is_empty() && self.crew.injector.is_empty() {
             self.crew.awake.fetch_add(LOOKER, Ordering::SeqCst);
-            self.looking.set(true);
+            self.looking = true;
         }
     }
 
