@@ -111,6 +111,9 @@ impl Handle {
 /// result is dropped on the worker. To let it run instead, [`detach`](Self::detach) it. (A
 /// [`JoinHandle`](crate::JoinHandle) is the other way round: dropped, it lets its task run on.)
 ///
+/// The empty shell of a cancelled call stays in the pool's queue, and is counted there, until a thread comes by it.
+/// A result that is a call in its turn is dropped within the drop of the first: of a chain of thousands, await each.
+///
 /// # Panics
 /// Awaiting it panics with the function's own panic, or, saying why, if the pool couldn't run it: it
 /// was shut down, or the system refused it a thread. So does polling it once more after that.

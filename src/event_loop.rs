@@ -82,12 +82,12 @@ impl EventLoop {
             };
             let polled = contain(|| main.poll(&mut context));
             queue.end_poll();
-            polled.unwrap_or_else(|payload| {
-                // First, lest its drop panic while a panic unwinds.
+            if !matches!(polled, Ok(Poll::Pending)) {
+                // First, lest its drop panic while a panic unwinds, or take the output along.
                 let dropped = contain(|| future.set(None));
                 dropped.unwrap_or_else(discard);
-                resume_unwind(payload)
-            })
+            }
+            polled.unwrap_or_else(|payload| resume_unwind(payload))
         };
         let _main = queue.begin_main();
         // With nobody before it in the line it needn't stand there. Many are ready at their first poll.
@@ -149,6 +149,9 @@ impl EventLoop {
         self.queue.inbox.begin_tick();
         self.queue.gather_due(now);
         let ready = self.queue.len();
+        if ready == 0 {
+            self.queue.give_back();
+        }
         for _ in 0..ready {
             match self.queue.pop() {
                 // Of a `run_until` that has ended.
@@ -261,9 +264,11 @@ impl EventLoop {
     fn first_poll(&mut self, mut task: Task) {
         let ticket = self.tasks.new_ticket(&self.queue.inbox);
         ticket.begin_poll(&self.queue);
-        let waker = waker_ref(&ticket);
-        let mut context = Context::from_waker(&waker);
-        let polled = task.first_poll(&mut context, || ticket.clone());
+        let polled = {
+            // Gone before the ticket is kept for another task: on std alone it is counted.
+            let waker = waker_ref(&ticket);
+            task.first_poll(&mut Context::from_waker(&waker), || ticket.clone())
+        };
         self.queue.end_poll();
         if polled.is_pending() {
             let (key, kept) = self.tasks.insert(task, ticket);

@@ -140,7 +140,7 @@ impl<F: Future> Future for Gather<F> {
             this.due.extend(woken.queue.drain(..));
             let old = woken.parent.replace(waker);
             drop(woken);
-            drop(old);
+            discard(old);
         }
         while let Some(index) = this.due.pop_front() {
             let Child { state, ticket } = &mut this.children[index];
@@ -165,6 +165,16 @@ impl<F: Future> Future for Gather<F> {
             }
         });
         Poll::Ready(outputs.collect())
+    }
+}
+
+impl<F: Future> Drop for Gather<F> {
+    fn drop(&mut self) {
+        // A child's waker may live on, somewhere.
+        let parent = self.woken.0.lock().parent.take();
+        discard(parent);
+        // One by one: of two that panic in one go the second one would end the process.
+        self.children.drain(..).for_each(discard);
     }
 }
 

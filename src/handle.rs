@@ -190,6 +190,12 @@ pub struct JoinHandle<T> {
     pub(crate) owner: ThreadId,
 }
 
+impl<T> Drop for JoinHandle<T> {
+    fn drop(&mut self) {
+        self.cell.forget_waiter();
+    }
+}
+
 impl<T: 'static> JoinHandle<T> {
     /// Asks the loop to drop the task. Its future is dropped on the loop's own thread, at the loop's
     /// next turn, and then the handle says `is_cancelled`. A task that hasn't been polled yet never

@@ -147,7 +147,8 @@ impl<T> Inbox<T> {
             if let Err(payload) = contain(hook) {
                 discard(payload);
                 // The host wasn't told: the next one tries again.
-                self.hooked.store(false, Ordering::Release); // Pairs with the swap above.
+                // A swap, as in `begin_tick`: it comes after the posts of those who found it set.
+                self.hooked.swap(false, Ordering::AcqRel);
             }
         }
     }

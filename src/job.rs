@@ -246,7 +246,7 @@ where
                 let old = std::mem::replace(&mut state.waiter, new);
                 state.is_quick = is_quick;
                 drop(state);
-                drop(old);
+                discard(old);
                 return Poll::Pending;
             }
             drop(state);

@@ -167,10 +167,14 @@ impl fmt::Debug for JoinError {
 impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Why::Panic(payload) => match message(&**payload.lock()) {
-                Some(message) => write!(f, "the task panicked: {message}"),
-                None => f.write_str("the task panicked"),
-            },
+            Why::Panic(payload) => {
+                // Not under the lock: what it is written to may be a user's.
+                let message = message(&**payload.lock()).map(str::to_owned);
+                match message {
+                    Some(message) => write!(f, "the task panicked: {message}"),
+                    None => f.write_str("the task panicked"),
+                }
+            }
             Why::Aborted => f.write_str("the task was aborted"),
             Why::LoopClosed => {
                 f.write_str("the task was dropped when its event loop ended; await it before that")
@@ -198,6 +202,8 @@ fn message(payload: &(dyn Any + Send)) -> Option<&str> {
 
 pub(crate) struct JoinCell<T> {
     state: Mutex<State<T>>,
+    // A waiter has been there. For who polls.
+    awaited: AtomicBool,
     aborted: AtomicBool,
     // Written under the lock; those who only ask don't take it.
     complete: AtomicBool,
@@ -219,6 +225,7 @@ impl<T> JoinCell<T> {
                 waiter: None,
                 task: None,
             }),
+            awaited: AtomicBool::new(false),
             aborted: AtomicBool::new(false),
             complete: AtomicBool::new(false),
         }
@@ -249,15 +256,17 @@ impl<T> JoinCell<T> {
         if !self.is_complete() {
             // Wakers are cloned and dropped outside the lock: both may be a user's code.
             let new = context.waker().clone();
+            self.awaited.store(true, Ordering::Relaxed); // For `forget_waiter`, of the same handle.
             let mut state = self.state.lock();
             if let State::Pending { waiter, .. } = &mut *state {
                 let old = waiter.replace(new);
                 drop(state);
-                drop(old);
+                discard(old);
                 return Poll::Pending;
             }
             // It has been completed just now, with nobody there to be woken.
             drop(state);
+            discard(new);
         }
         let state = std::mem::replace(&mut *self.state.lock(), State::Taken);
         match state {
@@ -266,6 +275,20 @@ impl<T> JoinCell<T> {
                 "a JoinHandle was polled after it had given its result; await it once, and keep that"
             ),
         }
+    }
+
+    /// Nobody waits any more: the task, which may run on for long, keeps nothing of who did.
+    pub(crate) fn forget_waiter(&self) {
+        if !self.awaited.load(Ordering::Relaxed) || self.is_complete() {
+            return;
+        }
+        let mut state = self.state.lock();
+        let waiter = match &mut *state {
+            State::Pending { waiter, .. } => waiter.take(),
+            _ => None,
+        };
+        drop(state);
+        discard(waiter);
     }
 
     pub(crate) fn is_complete(&self) -> bool {

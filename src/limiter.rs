@@ -12,7 +12,7 @@
 //! ```
 
 use crate::call::tokens_held_by_ancestors;
-use crate::join::wake_all;
+use crate::join::{discard, wake_all};
 use crate::sync::{Arc, Mutex, unwind_safe};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -200,10 +200,12 @@ unwind_safe!(Limiter);
 impl fmt::Debug for Limiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.shared.lock();
+        let (total, borrowed, waiting) = (state.total, state.borrowed, state.waiting.len());
+        drop(state); // what it is written to may be a user's
         f.debug_struct("Limiter")
-            .field("total_tokens", &state.total)
-            .field("borrowed_tokens", &state.borrowed)
-            .field("waiting", &state.waiting.len())
+            .field("total_tokens", &total)
+            .field("borrowed_tokens", &borrowed)
+            .field("waiting", &waiting)
             .finish()
     }
 }
@@ -248,12 +250,15 @@ impl Future for Acquire {
                 if state.borrowed < state.total && state.waiting.is_empty() {
                     state.borrowed += 1;
                     drop(state);
+                    // A drop that panics mustn't take the token along.
+                    discard(waker);
                     self.line = Line::Done;
                     return Poll::Ready(limiter.permit());
                 }
                 let (total, borrowed) = (state.total, state.borrowed);
                 if !held.is_empty() && held.len() >= borrowed && borrowed >= total {
                     drop(state);
+                    discard(waker);
                     refuse_self_wait(&held, total);
                 }
                 let place = state.next_in_line;
@@ -268,12 +273,13 @@ impl Future for Acquire {
                 let mut state = limiter.shared.lock();
                 let Some(waiting) = state.waiting.get_mut(&place) else {
                     drop(state);
+                    discard(waker);
                     self.line = Line::Done;
                     return Poll::Ready(limiter.permit());
                 };
                 let old = std::mem::replace(waiting, waker);
                 drop(state);
-                drop(old);
+                discard(old);
                 Poll::Pending
             }
             Line::Done => panic!(
@@ -291,7 +297,7 @@ impl Drop for Acquire {
             // It had been granted: the token goes to the next in line.
             self.limiter.release();
         }
-        drop(waker);
+        discard(waker);
     }
 }
 

@@ -243,8 +243,9 @@ pub(crate) fn is_running() -> bool {
 /// Whether `waker` does its work and returns: it is of the task that this thread's loop polls, and that loop has no
 /// host whose hook it would call. A stranger's may wait for whatever it likes.
 pub(crate) fn is_quick(waker: &Waker) -> bool {
+    let at = waker.data().addr();
     let is =
-        |queue: &Rc<Queue>| !queue.inbox.has_hook() && waker.data().addr() == queue.polling.get();
+        |queue: &Rc<Queue>| !queue.inbox.has_hook() && at != NOWHERE && at == queue.polling.get();
     RUNNING
         .try_with(|running| running.borrow().as_ref().is_some_and(is))
         .unwrap_or(false)

@@ -24,6 +24,7 @@
 //! ```
 
 use crate::handle::Handle;
+use crate::join::discard;
 use crate::queue::{Post, running};
 use crate::sync::{Arc, now};
 use crate::timers::TimerKey;
@@ -155,14 +156,14 @@ impl Sleep {
         match running().filter(|queue| Arc::ptr_eq(&queue.inbox, &home.inbox)) {
             Some(queue) => {
                 let waker = queue.timers.borrow_mut().remove(key);
-                drop(waker);
+                discard(waker);
             }
             // Dropped elsewhere: the loop takes it out itself.
             None => {
                 let remove = move || {
                     if let Some(queue) = running() {
                         let waker = queue.timers.borrow_mut().remove(key);
-                        drop(waker);
+                        discard(waker);
                     }
                 };
                 let _ = home.inbox.post(Post::Call(Box::new(remove)));

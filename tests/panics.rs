@@ -427,3 +427,81 @@ fn in_the_destructors_of_what_refused_jobs_hold_last_they_harm_nobody() {
         pool.shutdown(ms(20_000)).unwrap();
     });
 }
+
+#[test]
+fn in_the_destructor_of_a_waker_it_ends_no_process_and_keeps_nobody_from_being_answered() {
+    fn poll_with_a_bomb<F: Future + Unpin>(future: &mut F) {
+        let waker = Waker::from(Arc::new(Bomb));
+        let polled = Pin::new(future).poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+    }
+    watched(|| {
+        run(async {
+            let limiter = Limiter::new(0);
+            let unlucky = spawn(async move {
+                let (mut sleep, mut acquire) = (sleep(ms(60_000)), limiter.acquire());
+                poll_with_a_bomb(&mut sleep);
+                poll_with_a_bomb(&mut acquire);
+                panic!("the task's own");
+            });
+            assert!(unlucky.await.unwrap_err().is_panic());
+
+            let (go, wait) = mpsc::channel();
+            let mut job = spawn_blocking(move || wait.recv().unwrap());
+            let mut task = spawn(sleep(ms(2)));
+            let mut sleep = sleep(ms(2));
+            let limiter = Limiter::new(1);
+            let permit = limiter.try_acquire();
+            let mut acquire = limiter.acquire();
+            let mut all = gather([pending::<()>()]);
+            poll_with_a_bomb(&mut job);
+            poll_with_a_bomb(&mut task);
+            poll_with_a_bomb(&mut sleep);
+            poll_with_a_bomb(&mut acquire);
+            poll_with_a_bomb(&mut all);
+            go.send(7).unwrap();
+            drop(permit);
+            assert!(poll_once(&mut all).is_pending());
+            sleep.await;
+            drop(acquire.await);
+            assert_eq!(job.await, 7);
+            task.await.unwrap();
+        });
+    });
+}
+
+#[test]
+fn in_the_destructors_of_what_a_gather_holds_they_end_no_process() {
+    struct Bombs(Bomb);
+    impl Future for Bombs {
+        type Output = ();
+
+        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+            let _ = &self.0;
+            Poll::Pending
+        }
+    }
+    watched(|| {
+        run(async {
+            let task = spawn(gather([Bombs(Bomb), Bombs(Bomb)]));
+            yield_now().await;
+            task.abort();
+            assert!(task.await.unwrap_err().is_cancelled());
+        });
+    });
+}
+
+// R7
+#[test]
+fn in_mains_destructor_it_takes_no_output_along() {
+    struct Main(Grenade);
+    impl Future for Main {
+        type Output = u32;
+
+        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<u32> {
+            Poll::Ready(7)
+        }
+    }
+    assert_eq!(run(Main(Grenade)), 7);
+    assert_eq!(EventLoop::new().run_until(Main(Grenade)), 7);
+}

@@ -6,10 +6,11 @@ mod common;
 
 use common::{Guard, me, ms, panic_of, poll_once, until, watched};
 use footbridge::{
-    Asyncify, BlockingTask, EventLoop, Handle, JoinHandle, Limiter, LocalSpawner, Pool, run, spawn,
-    spawn_blocking, time, yield_now,
+    Asyncify, BlockingTask, EventLoop, Handle, JoinHandle, Limiter, LocalSpawner, Pool, gather,
+    run, spawn, spawn_blocking, time, yield_now,
 };
 use std::cell::RefCell;
+use std::fmt::{self, Write};
 use std::future::{Future, pending, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -263,19 +264,53 @@ fn nor_is_it_in_anothers_hands_where_the_caller_goes_as_it_is_given_back() {
     });
 }
 
+/// Polls `future`, which isn't ready, has `let_go` do something with it, and says whether the waker is still there.
+fn keeps_its_waker<F: Future + Unpin>(mut future: F, let_go: impl FnOnce(F)) -> bool {
+    let target = Arc::new(Calls(Mutex::new(|| {})));
+    let waker = Waker::from(target.clone());
+    let polled = Pin::new(&mut future).poll(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending());
+    drop(waker);
+    let_go(future);
+    Arc::strong_count(&target) > 1
+}
+
 #[test]
-fn a_call_that_is_let_go_of_keeps_nothing_of_who_waited_for_it() {
+fn what_is_let_go_of_keeps_nothing_of_who_waited_for_it() {
     watched(|| {
         let (open, gate) = mpsc::channel::<()>();
-        let mut job = spawn_blocking(move || gate.recv());
-        let target = Arc::new(Calls(Mutex::new(|| {})));
-        let waker = Waker::from(target.clone());
-        let polled = Pin::new(&mut job).poll(&mut Context::from_waker(&waker));
-        assert!(polled.is_pending());
-        drop(waker);
-        job.detach();
-        assert_eq!(Arc::strong_count(&target), 1); // though the job still runs
+        let job = spawn_blocking(move || gate.recv());
+        assert!(!keeps_its_waker(job, BlockingTask::detach)); // it still runs
         drop(open);
+        let event_loop = EventLoop::new();
+        let task = event_loop.spawn(pending::<()>());
+        assert!(!keeps_its_waker(task, drop)); // it is still there
+        let kept = RefCell::new(None);
+        let child = poll_fn(|context| {
+            *kept.borrow_mut() = Some(context.waker().clone());
+            Poll::<()>::Pending
+        });
+        assert!(!keeps_its_waker(gather([child]), drop));
+        assert!(kept.take().is_some());
+    });
+}
+
+#[test]
+fn what_is_written_to_may_look_at_what_is_written() {
+    struct Sink<F: FnMut()>(F);
+    impl<F: FnMut()> fmt::Write for Sink<F> {
+        fn write_str(&mut self, _: &str) -> fmt::Result {
+            (self.0)();
+            Ok(())
+        }
+    }
+    watched(|| {
+        let limiter = Limiter::new(1);
+        let mut sink = Sink(|| assert_eq!(limiter.available_tokens(), 1));
+        write!(sink, "{limiter:?}").unwrap();
+        let error = run(async { spawn(async { panic!("thrown") }).await }).unwrap_err();
+        let mut sink = Sink(|| assert_eq!(error.to_string(), "the task panicked: thrown"));
+        write!(sink, "{error}").unwrap();
     });
 }
 

@@ -33,6 +33,9 @@ fn main() {
     check("timers dropped, on one loop", 0, &sizes, |timers| {
         dropped(&mut event_loop, timers)
     });
+    check("tasks, on one loop that is ticked", 0, &sizes, |tasks| {
+        ticked(&mut event_loop, tasks)
+    });
     drop(event_loop);
     check("tasks, a loop for each pass", 0, &sizes, |tasks| {
         alive_at_once(&mut EventLoop::new(), tasks)
@@ -137,6 +140,13 @@ fn alive_at_once(event_loop: &mut EventLoop, tasks: usize) {
             assert_eq!(handle.await.unwrap(), task);
         }
     });
+}
+
+fn ticked(event_loop: &mut EventLoop, tasks: usize) {
+    for _ in 0..tasks {
+        drop(event_loop.spawn(yield_now()));
+    }
+    while event_loop.tick() {}
 }
 
 fn dropped(event_loop: &mut EventLoop, timers: usize) {
