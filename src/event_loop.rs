@@ -6,6 +6,7 @@
 use crate::handle::{Handle, JoinHandle};
 use crate::join::{contain, discard};
 use crate::parker::Woken;
+use crate::place;
 use crate::queue::{MAIN, NOWHERE, Queue, Running};
 use crate::ready::Entry;
 use crate::spawner::LocalSpawner;
@@ -123,6 +124,14 @@ impl EventLoop {
     /// Sleeps until there is a post or the next timer is due. The deadline, if it has come.
     fn sleep(&self) -> Option<Instant> {
         self.queue.give_back();
+        if self.queue.inbox.may_have_posts() {
+            return None;
+        }
+        let _away = place::leave();
+        // Jobs that are left to nobody by that are answered at once, which may have woken a task of this very loop.
+        if self.queue.len() > 0 {
+            return None;
+        }
         let deadline = self.queue.timers.borrow_mut().next_deadline();
         match self.queue.inbox.sleep(deadline) {
             Woken::TimedOut => deadline,

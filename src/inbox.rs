@@ -14,7 +14,6 @@
 
 use crate::join::{contain, discard};
 use crate::parker::{Parker, Woken};
-use crate::place;
 use crate::sync::{AtomicBool, Mutex, Ordering, ThreadId, current_thread};
 use std::any::Any;
 use std::fmt;
@@ -118,11 +117,9 @@ impl<T> Inbox<T> {
             }
             state.asleep = true;
         }
-        let woken = {
-            let _away = place::leave();
-            self.parker
-                .spin_then_park_punctually(self.spin_time, deadline)
-        };
+        let woken = self
+            .parker
+            .spin_then_park_punctually(self.spin_time, deadline);
         self.state.lock().asleep = false;
         woken
     }

@@ -40,8 +40,8 @@ use std::time::{Duration, Instant};
 /// How long a watcher waits for the others to get on.
 const WATCH: Duration = Duration::from_micros(50);
 
-/// Once in so many jobs a worker looks into the others' queues first, and once into the shared one, lest
-/// jobs that keep submitting jobs starve those that wait elsewhere.
+/// After so many jobs of its own queue in a row a worker looks into the shared one first, and once in twice as many
+/// jobs into the others', lest jobs that keep submitting jobs starve those that wait elsewhere.
 const FAIRNESS: usize = 61;
 
 pub(crate) struct Worker {
@@ -125,9 +125,10 @@ impl Worker {
             return None;
         }
         let taken = self.desk.taken.load(Ordering::Relaxed);
-        if taken % FAIRNESS == FAIRNESS - 1 {
-            let others =
-                crew.take_batch_of_others(&crew.book.lock(), taken / FAIRNESS, &self.local);
+        // What it finds there begins a new row, so this comes more seldom than a row is long.
+        if taken % (2 * FAIRNESS) == FAIRNESS {
+            let first = taken / FAIRNESS;
+            let others = crew.take_batch_of_others(&crew.book.lock(), first, &self.local);
             if others.is_some() {
                 self.own_in_a_row = 0;
                 return others;

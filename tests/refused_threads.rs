@@ -105,3 +105,18 @@ fn if_there_is_no_thread_at_all_every_job_is_answered() {
         assert_eq!((pool.stats().threads, pool.stats().queued), (0, 0));
     });
 }
+
+// Decision 13
+#[test]
+fn a_loop_on_the_only_worker_hears_of_the_job_that_is_left_to_nobody_as_it_falls_asleep() {
+    let name =
+        "a_loop_on_the_only_worker_hears_of_the_job_that_is_left_to_nobody_as_it_falls_asleep";
+    with_room_for_one_thread(name, |pool| {
+        let own = pool.clone();
+        let job = pool.spawn_blocking(move || {
+            let text = panic_of(|| run(async { own.spawn_blocking(|| 1).await }));
+            assert!(text.contains("never run"), "{text}");
+        });
+        job.join();
+    });
+}

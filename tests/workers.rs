@@ -172,3 +172,27 @@ fn a_small_stack_is_enough_however_often_a_thread_is_brought_to_watch() {
         drop(gates);
     });
 }
+
+// Decision 11
+#[test]
+fn jobs_that_keep_submitting_the_next_starve_nobody_on_one_thread() {
+    fn again(pool: Pool, stop: Arc<AtomicBool>) {
+        if !stop.load(SeqCst) {
+            let own = pool.clone();
+            pool.spawn_blocking(move || again(own, stop)).detach();
+        }
+    }
+    watched(|| {
+        for threads in 1..=2 {
+            let pool = Pool::builder().max_threads(threads).build();
+            let stop = Arc::new(AtomicBool::new(false));
+            for _ in 0..2 * threads - 1 {
+                again(pool.clone(), stop.clone());
+            }
+            for n in 0..10 {
+                assert_eq!(pool.spawn_blocking(move || n).join(), n);
+            }
+            stop.store(true, SeqCst);
+        }
+    });
+}
