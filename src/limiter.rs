@@ -57,9 +57,19 @@ struct State {
 }
 
 impl State {
+    /// Whether nobody else gives one back, to whoever is nested in the calls that hold those `held`.
+    fn is_left_to(&self, held: &[&Location<'_>]) -> bool {
+        !held.is_empty() && held.len() >= self.borrowed && self.borrowed >= self.total
+    }
+
     /// Gives free tokens to those who wait. They are woken by the caller, when the lock is free.
     #[must_use]
     fn grant(&mut self) -> Vec<Waker> {
+        if self.borrowed >= self.total {
+            // There are fewer than there were: who waits may wait for himself now, and looks.
+            let take = |waker| std::mem::replace(waker, Waker::noop().clone());
+            return self.waiting.values_mut().map(take).collect();
+        }
         let mut granted = Vec::new();
         while self.borrowed < self.total {
             let Some((_, waker)) = self.waiting.pop_first() else {
@@ -189,7 +199,7 @@ fn refuse_self_wait(held: &[&Location<'_>], total: usize) -> ! {
     let places: Vec<_> = held.iter().map(ToString::to_string).collect();
     panic!(
         "deadlock: this call asks for a token of a limiter of {total} whose tokens are all held \
-         by calls that it is nested in, and that wait for it; give nested calls a limiter of their own, or \
+         by calls that it is nested in; give nested calls a limiter of their own, or \
          this one more tokens. Those held were asked for at {}",
         places.join(", ")
     );
@@ -255,8 +265,8 @@ impl Future for Acquire {
                     self.line = Line::Done;
                     return Poll::Ready(limiter.permit());
                 }
-                let (total, borrowed) = (state.total, state.borrowed);
-                if !held.is_empty() && held.len() >= borrowed && borrowed >= total {
+                if state.is_left_to(&held) {
+                    let total = state.total;
                     drop(state);
                     discard(waker);
                     refuse_self_wait(&held, total);
@@ -269,6 +279,7 @@ impl Future for Acquire {
                 Poll::Pending
             }
             Line::At(place) => {
+                let held = tokens_held_by_ancestors(limiter.address());
                 let waker = context.waker().clone();
                 let mut state = limiter.shared.lock();
                 let Some(waiting) = state.waiting.get_mut(&place) else {
@@ -278,8 +289,13 @@ impl Future for Acquire {
                     return Poll::Ready(limiter.permit());
                 };
                 let old = std::mem::replace(waiting, waker);
+                let left_alone = state.is_left_to(&held).then_some(state.total);
                 drop(state);
                 discard(old);
+                if let Some(total) = left_alone {
+                    drop(std::mem::replace(&mut *self, limiter.acquire())); // out of the line
+                    refuse_self_wait(&held, total);
+                }
                 Poll::Pending
             }
             Line::Done => panic!(

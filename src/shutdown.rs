@@ -22,7 +22,7 @@ impl Pool {
     /// Whoever awaits a refused job gets a panic that says so. May be called again, and from several
     /// threads. A job of this pool that calls it is not waited for, neither by its own call nor by another job's. On
     /// a thread that runs a loop it doesn't wait for jobs that wait for a loop in their turn, which could
-    /// be this one.
+    /// be this one. (One that is not being run is not seen: run the loop to its end before.)
     ///
     /// # Errors
     /// [`StillRunning`], which says which jobs had not ended when the time was up, or at once on a thread

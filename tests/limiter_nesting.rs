@@ -7,8 +7,9 @@ mod common;
 use common::{panic_of, poll_once, text_of, until, watched};
 use footbridge::{Asyncify, BlockingTask, Limiter, Pool, asyncify, run, syncify};
 use std::collections::HashSet;
+use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
@@ -211,6 +212,39 @@ fn a_token_may_pass_through_a_line_of_refused_calls_longer_than_any_stack() {
         (0..20_000).for_each(|_| call().detach());
         pool.shutdown(Duration::from_secs(20)).unwrap();
         drop(permit);
+        assert_eq!(limiter.borrowed_tokens(), 0);
+        assert!(format!("{limiter:?}").contains("waiting: 0"));
+    });
+}
+
+// Decisions 3 and 11
+#[test]
+fn who_waits_is_told_when_with_fewer_tokens_only_his_own_callers_are_left_to_give_one_back() {
+    watched(|| {
+        let limiter = Limiter::new(2);
+        let stranger = limiter.try_acquire().unwrap();
+        let own = limiter.clone();
+        let call = Asyncify::new().limiter(&limiter).wrap(move || {
+            let own = own.clone();
+            panic_of(|| syncify(async move || drop(own.acquire().await))())
+        });
+        let mut call = call();
+        let text = run(async {
+            let mut stranger = Some(stranger);
+            poll_fn(|context| {
+                let polled = Pin::new(&mut call).poll(context);
+                if stranger.is_some() && waiting(&limiter) {
+                    limiter.set_total_tokens(1);
+                    stranger = None;
+                }
+                if stranger.is_some() {
+                    context.waker().wake_by_ref();
+                }
+                polled
+            })
+            .await
+        });
+        assert!(text.starts_with("deadlock"), "{text}");
         assert_eq!(limiter.borrowed_tokens(), 0);
         assert!(format!("{limiter:?}").contains("waiting: 0"));
     });
