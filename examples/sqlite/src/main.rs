@@ -148,8 +148,8 @@ async fn program(directory: PathBuf) -> Result<(), Failure> {
     println!("{READERS} endless queries given up, and the next ones answered: {took:.2} s");
 
     repository.close().await;
-    let longest = longest.get().as_secs_f64();
-    println!("the loop was never blocked for more than {longest:.2} s");
+    let longest = 1e3 * longest.get().as_secs_f64();
+    println!("the loop was never blocked for more than {longest:.2} ms");
     Ok(())
 }
 
