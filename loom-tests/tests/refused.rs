@@ -1,8 +1,13 @@
 //! Where the system refuses a thread: `thread_stack_size(usize::MAX)` has it do that in a model.
 
-use footbridge::Pool;
+use footbridge::{Handle, Pool, run};
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use loom_tests::internals::{Job, Looker, Outcome, block_on};
 use loom_tests::{Arc, explore, explore_within, spawn};
+use std::future::{Future, poll_fn};
+use std::panic::Location;
+use std::pin::Pin;
+use std::task::Poll;
 
 /// Counts what is dropped.
 struct Capture(Arc<AtomicUsize>);
@@ -48,5 +53,30 @@ fn a_refused_start_against_a_shutdown_leaves_no_job_behind() {
         other.join().unwrap();
         assert_eq!(gone.load(Relaxed), 1);
         assert_eq!(pool.stats().queued, 0);
+    });
+}
+
+#[test]
+fn a_loop_on_the_only_worker_hears_of_the_job_that_is_left_to_nobody_as_it_falls_asleep() {
+    explore_within(3, || {
+        let pool = Pool::builder().thread_stack_size(usize::MAX).build();
+        let mut worker = Looker::new(&pool);
+        let own = pool.clone();
+        let work = move || {
+            run(async move {
+                // Somebody posts to the loop meanwhile, or has before.
+                let handle = Handle::current();
+                spawn(move || handle.call_soon(|| ()));
+                let mut job = own.spawn_blocking(|| ());
+                poll_fn(|context| match job.is_finished() {
+                    true => Poll::Ready(()), // and not polled: that would panic
+                    false => Pin::new(&mut job).poll(context),
+                })
+                .await;
+            });
+        };
+        let job = Arc::new(Job::new(work, Location::caller()));
+        worker.run(job.clone());
+        block_on(|context| job.poll(context, true));
     });
 }
