@@ -25,8 +25,9 @@ use std::task::{Context, Poll, Waker};
 /// or whatever holds a [`Permit`].
 ///
 /// A call that could only wait for itself, because the calls that it is nested in hold the tokens, panics
-/// instead. Two that wait for each other can't be seen: where a job that holds a token may ask for another,
-/// see to it that there are more tokens than such jobs, or give the nested calls a limiter of their own.
+/// instead. (A call is nested in the job that makes it, until it is detached.) Two that wait for each other can't be
+/// seen, nor can a job that waits for a task which asks: where a job that holds a token may ask for another, see
+/// to it that there are more tokens than such jobs, or give the nested calls a limiter of their own.
 /// And a [`Permit`] belongs to no call: who awaits a bounded call while holding the last one waits for ever.
 ///
 /// Cloning it gives another handle to the same tokens. Dropping the handles takes no token from who
