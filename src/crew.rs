@@ -261,6 +261,11 @@ impl Crew {
         !self.injector.is_empty() || book.desks.iter().any(|desk| !desk.stealer.is_empty())
     }
 
+    /// A job from the shared queue.
+    pub(crate) fn take_one(&self) -> Option<Queued> {
+        insist(|| self.injector.steal())
+    }
+
     /// A job from the shared queue, with a batch for `local`.
     pub(crate) fn take_batch(&self, local: &Local<Queued>) -> Option<Queued> {
         insist(|| self.injector.steal_batch_with_limit_and_pop(local, BATCH))
@@ -277,6 +282,22 @@ impl Crew {
         let first = first % desks.len().max(1);
         let mut others = desks[first..].iter().chain(&desks[..first]);
         others.find_map(|desk| insist(|| desk.stealer.steal_batch_with_limit_and_pop(local, BATCH)))
+    }
+
+    /// A job from the queue of another thread than `own`.
+    pub(crate) fn take_one_of_others(
+        &self,
+        book: &Book,
+        first: usize,
+        own: &Arc<Desk>,
+    ) -> Option<Queued> {
+        let desks = &book.desks;
+        let first = first % desks.len().max(1);
+        let mut others = desks[first..]
+            .iter()
+            .chain(&desks[..first])
+            .filter(|desk| !Arc::ptr_eq(desk, own));
+        others.find_map(|desk| insist(|| desk.stealer.steal()))
     }
 
     /// Takes every queued job, to be answered once the book's lock is free.

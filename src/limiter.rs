@@ -53,14 +53,20 @@ pub struct Limiter {
 struct State {
     total: usize,
     borrowed: usize,
-    waiting: BTreeMap<u64, Waker>,
+    waiting: BTreeMap<u64, Waiting>,
     next_in_line: u64,
+}
+
+struct Waiting {
+    waker: Waker,
+    /// How many tokens the calls hold that it is nested in.
+    held: usize,
 }
 
 impl State {
     /// Whether nobody else gives one back, to whoever is nested in the calls that hold those `held`.
-    fn is_left_to(&self, held: &[&Location<'_>]) -> bool {
-        !held.is_empty() && held.len() >= self.borrowed && self.borrowed >= self.total
+    fn is_left_to(&self, held: usize) -> bool {
+        held > 0 && held >= self.borrowed && self.borrowed >= self.total
     }
 
     /// Gives free tokens to those who wait. They are woken by the caller, when the lock is free.
@@ -68,12 +74,19 @@ impl State {
     fn grant(&mut self) -> Vec<Waker> {
         if self.borrowed >= self.total {
             // There are fewer than there were: who waits may wait for himself now, and looks.
-            let take = |waker| std::mem::replace(waker, Waker::noop().clone());
-            return self.waiting.values_mut().map(take).collect();
+            let borrowed = self.borrowed;
+            let alone = self
+                .waiting
+                .values_mut()
+                .filter(|waiting| waiting.held > 0 && waiting.held >= borrowed);
+            let take = |waiting: &mut Waiting| {
+                std::mem::replace(&mut waiting.waker, Waker::noop().clone())
+            };
+            return alone.map(take).collect();
         }
         let mut granted = Vec::new();
         while self.borrowed < self.total {
-            let Some((_, waker)) = self.waiting.pop_first() else {
+            let Some((_, Waiting { waker, .. })) = self.waiting.pop_first() else {
                 break;
             };
             self.borrowed += 1;
@@ -266,7 +279,7 @@ impl Future for Acquire {
                     self.line = Line::Done;
                     return Poll::Ready(limiter.permit());
                 }
-                if state.is_left_to(&held) {
+                if state.is_left_to(held.len()) {
                     let total = state.total;
                     drop(state);
                     discard(waker);
@@ -274,7 +287,8 @@ impl Future for Acquire {
                 }
                 let place = state.next_in_line;
                 state.next_in_line += 1;
-                state.waiting.insert(place, waker);
+                let held = held.len();
+                state.waiting.insert(place, Waiting { waker, held });
                 drop(state);
                 self.line = Line::At(place);
                 Poll::Pending
@@ -289,8 +303,12 @@ impl Future for Acquire {
                     self.line = Line::Done;
                     return Poll::Ready(limiter.permit());
                 };
-                let old = std::mem::replace(waiting, waker);
-                let left_alone = state.is_left_to(&held).then_some(state.total);
+                let new = Waiting {
+                    waker,
+                    held: held.len(),
+                };
+                let old = std::mem::replace(waiting, new).waker;
+                let left_alone = state.is_left_to(held.len()).then_some(state.total);
                 drop(state);
                 discard(old);
                 if let Some(total) = left_alone {
@@ -309,7 +327,8 @@ impl Future for Acquire {
 impl Drop for Acquire {
     fn drop(&mut self) {
         let Line::At(place) = self.line else { return };
-        let waker = self.limiter.shared.lock().waiting.remove(&place);
+        let waiting = self.limiter.shared.lock().waiting.remove(&place);
+        let waker = waiting.map(|waiting| waiting.waker);
         if waker.is_none() {
             // It had been granted: the token goes to the next in line.
             self.limiter.release();

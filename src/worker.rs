@@ -40,8 +40,8 @@ use std::time::{Duration, Instant};
 /// How long a watcher waits for the others to get on.
 const WATCH: Duration = Duration::from_micros(50);
 
-/// After so many jobs of its own queue in a row a worker looks into the shared one first, and once in twice as many
-/// jobs into the others', lest jobs that keep submitting jobs starve those that wait elsewhere.
+/// Once in so many jobs a worker takes one of the others' queues first, and after so many of its own in a row one of
+/// the shared one, lest jobs that keep submitting jobs starve those that wait elsewhere.
 const FAIRNESS: usize = 61;
 
 pub(crate) struct Worker {
@@ -125,12 +125,12 @@ impl Worker {
             return None;
         }
         let taken = self.desk.taken.load(Ordering::Relaxed);
-        // What it finds there begins a new row, so this comes more seldom than a row is long.
-        if taken % (2 * FAIRNESS) == FAIRNESS {
+        if taken % FAIRNESS == FAIRNESS - 1 {
+            // Begins with another one each time.
             let first = taken / FAIRNESS;
-            let others = crew.take_batch_of_others(&crew.book.lock(), first, &self.local);
+            let others = crew.take_one_of_others(&crew.book.lock(), first, &self.desk);
             if others.is_some() {
-                self.own_in_a_row = 0;
+                self.current = None;
                 return others;
             }
         }
@@ -146,7 +146,11 @@ impl Worker {
             }
             None => {
                 self.own_in_a_row = 0;
-                crew.take_batch(&self.local).or_else(|| self.local.pop())
+                if self.local.is_empty() {
+                    return crew.take_batch(&self.local);
+                }
+                // One: a batch would go behind all that is in the own queue.
+                crew.take_one().or_else(|| self.local.pop())
             }
         }
     }

@@ -173,15 +173,17 @@ fn a_small_stack_is_enough_however_often_a_thread_is_brought_to_watch() {
     });
 }
 
+/// Jobs that submit the next, until they are to stop.
+fn again(pool: Pool, stop: Arc<AtomicBool>) {
+    if !stop.load(SeqCst) {
+        let own = pool.clone();
+        pool.spawn_blocking(move || again(own, stop)).detach();
+    }
+}
+
 // Decision 11
 #[test]
 fn jobs_that_keep_submitting_the_next_starve_nobody_on_one_thread() {
-    fn again(pool: Pool, stop: Arc<AtomicBool>) {
-        if !stop.load(SeqCst) {
-            let own = pool.clone();
-            pool.spawn_blocking(move || again(own, stop)).detach();
-        }
-    }
     watched(|| {
         for threads in 1..=2 {
             let pool = Pool::builder().max_threads(threads).build();
@@ -194,5 +196,54 @@ fn jobs_that_keep_submitting_the_next_starve_nobody_on_one_thread() {
             }
             stop.store(true, SeqCst);
         }
+    });
+}
+
+// Decision 11
+#[test]
+fn a_job_in_the_queue_of_a_thread_that_waits_is_taken_by_one_that_never_runs_dry() {
+    watched(|| {
+        let pool = Pool::builder().max_threads(2).build();
+        let stop = Arc::new(AtomicBool::new(false));
+        let (go, wait) = mpsc::channel();
+        let own = pool.clone();
+        let waits = pool.spawn_blocking(move || {
+            wait.recv().unwrap();
+            let (tell, told) = mpsc::channel();
+            own.spawn_blocking(move || tell.send(())).detach();
+            told.recv().unwrap(); // not a wait of ours: the place is kept
+        });
+        for _ in 0..40 {
+            again(pool.clone(), stop.clone());
+        }
+        go.send(()).unwrap();
+        waits.join();
+        stop.store(true, SeqCst);
+    });
+}
+
+// W10
+#[test]
+fn jobs_from_outside_start_in_their_order_beside_a_long_queue_of_a_threads_own() {
+    watched(|| {
+        let pool = Pool::builder().max_threads(1).build();
+        let (begun, has_begun) = mpsc::channel();
+        let (go, wait) = mpsc::channel::<()>();
+        let own = pool.clone();
+        let first = pool.spawn_blocking(move || {
+            (0..5000).for_each(|_| own.spawn_blocking(|| ()).detach());
+            begun.send(()).unwrap();
+            wait.recv().unwrap();
+        });
+        has_begun.recv().unwrap();
+        let (tell, told) = mpsc::channel();
+        for n in 0..40 {
+            let tell = tell.clone();
+            pool.spawn_blocking(move || tell.send(n)).detach();
+        }
+        drop(tell);
+        go.send(()).unwrap();
+        first.join();
+        assert!(told.iter().eq(0..40));
     });
 }
