@@ -271,20 +271,18 @@ impl Crew {
         insist(|| self.injector.steal_batch_with_limit_and_pop(local, BATCH))
     }
 
-    /// A job from some worker's own queue, beginning with the `first` of them, counted round, with a batch for `local`.
+    /// A job from some worker's own queue, with a batch for `local`.
     pub(crate) fn take_batch_of_others(
         &self,
         book: &Book,
-        first: usize,
         local: &Local<Queued>,
     ) -> Option<Queued> {
-        let desks = &book.desks;
-        let first = first % desks.len().max(1);
-        let mut others = desks[first..].iter().chain(&desks[..first]);
-        others.find_map(|desk| insist(|| desk.stealer.steal_batch_with_limit_and_pop(local, BATCH)))
+        let batch =
+            |desk: &Arc<Desk>| insist(|| desk.stealer.steal_batch_with_limit_and_pop(local, BATCH));
+        book.desks.iter().find_map(batch)
     }
 
-    /// A job from the queue of another thread than `own`.
+    /// A job from the queue of another thread than `own`, beginning with the `first` of them, counted round.
     pub(crate) fn take_one_of_others(
         &self,
         book: &Book,

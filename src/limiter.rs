@@ -63,22 +63,22 @@ struct Waiting {
     held: usize,
 }
 
-impl State {
-    /// Whether nobody else gives one back, to whoever is nested in the calls that hold those `held`.
-    fn is_left_to(&self, held: usize) -> bool {
-        held > 0 && held >= self.borrowed && self.borrowed >= self.total
-    }
+/// Whether nobody else gives one back, to whoever is nested in the calls that hold those `held`.
+fn is_left_to(held: usize, borrowed: usize, total: usize) -> bool {
+    held > 0 && held >= borrowed && borrowed >= total
+}
 
+impl State {
     /// Gives free tokens to those who wait. They are woken by the caller, when the lock is free.
     #[must_use]
     fn grant(&mut self) -> Vec<Waker> {
-        if self.borrowed >= self.total {
+        let (borrowed, total) = (self.borrowed, self.total);
+        if borrowed >= total {
             // There are fewer than there were: who waits may wait for himself now, and looks.
-            let borrowed = self.borrowed;
             let alone = self
                 .waiting
                 .values_mut()
-                .filter(|waiting| waiting.held > 0 && waiting.held >= borrowed);
+                .filter(|waiting| is_left_to(waiting.held, borrowed, total));
             let take = |waiting: &mut Waiting| {
                 std::mem::replace(&mut waiting.waker, Waker::noop().clone())
             };
@@ -279,8 +279,8 @@ impl Future for Acquire {
                     self.line = Line::Done;
                     return Poll::Ready(limiter.permit());
                 }
-                if state.is_left_to(held.len()) {
-                    let total = state.total;
+                let (borrowed, total) = (state.borrowed, state.total);
+                if is_left_to(held.len(), borrowed, total) {
                     drop(state);
                     discard(waker);
                     refuse_self_wait(&held, total);
@@ -308,10 +308,10 @@ impl Future for Acquire {
                     held: held.len(),
                 };
                 let old = std::mem::replace(waiting, new).waker;
-                let left_alone = state.is_left_to(held.len()).then_some(state.total);
+                let (borrowed, total) = (state.borrowed, state.total);
                 drop(state);
                 discard(old);
-                if let Some(total) = left_alone {
+                if is_left_to(held.len(), borrowed, total) {
                     drop(std::mem::replace(&mut *self, limiter.acquire())); // out of the line
                     refuse_self_wait(&held, total);
                 }

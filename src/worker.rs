@@ -245,7 +245,7 @@ impl Worker {
             return self.sleep(&crew, book);
         }
         let job = crew.take_batch(&self.local);
-        let Some(job) = job.or_else(|| crew.take_batch_of_others(&book, 0, &self.local)) else {
+        let Some(job) = job.or_else(|| crew.take_batch_of_others(&book, &self.local)) else {
             book.stop_growing();
             return self.sleep(&crew, book);
         };
