@@ -15,12 +15,14 @@ use crate::limiter::{Acquire, Limiter};
 use crate::parker;
 use crate::pool::Pool;
 use crate::queue;
-use crate::sync::{Arc, unwind_safe, waker};
+use crate::sync::{Arc, now, unwind_safe, waker};
+use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// Runs `f` on a worker thread. Submits it at once; [`asyncify`](crate::asyncify) does so when awaited.
 ///
@@ -139,8 +141,12 @@ pub struct BlockingTask<R> {
 enum Stage {
     Asked(Option<Box<Options>>),
     InLine(Box<Line>),
-    Submitted,
+    /// To the pool that was named, or else to its loop's own.
+    Submitted(Option<Arc<Crew>>),
 }
+
+/// How often a thread is asked for again that the system has refused, while a caller waits for a job.
+const RETRY: Duration = Duration::from_millis(10);
 
 /// Where a call was told to go, if it was.
 struct Options {
@@ -189,7 +195,7 @@ impl<R: Send + 'static> BlockingTask<R> {
         crew_for(pool, job.scope().home()).submit(job.clone());
         Self {
             job: Some(job),
-            stage: Stage::Submitted,
+            stage: Stage::Submitted(pool.map(|pool| pool.crew().clone())),
         }
     }
 
@@ -209,7 +215,7 @@ impl<R: Send + 'static> BlockingTask<R> {
         }
         // Nobody waits for it, so it is nested in nothing.
         self.submit(Handle::try_current(), None);
-        if let Stage::Submitted = self.stage {
+        if let Stage::Submitted(_) = self.stage {
             // Forgotten, not dropped: that would cancel it.
             self.job = None;
             return;
@@ -264,7 +270,7 @@ impl<R> BlockingTask<R> {
             })),
             None => {
                 crew.submit(job.clone().into_queued());
-                Stage::Submitted
+                Stage::Submitted(pool.map(|pool| pool.crew().clone()))
             }
         };
     }
@@ -280,7 +286,7 @@ impl<R> BlockingTask<R> {
             };
             alone(job).set_token(Token::new(line.limiter, permit));
             line.crew.submit(job.clone().into_queued());
-            self.stage = Stage::Submitted;
+            self.stage = Stage::Submitted(Some(line.crew.clone()));
         }
         Poll::Ready(())
     }
@@ -297,8 +303,33 @@ impl<R> BlockingTask<R> {
         let result = job.poll(context, is_quick);
         if result.is_ready() {
             self.job = None;
+        } else {
+            self.retry_refused(context);
         }
         result
+    }
+
+    /// The pool that waits for a thread which the system has refused, if the job's does.
+    fn refused_by(&self) -> Option<&Arc<Crew>> {
+        let (Stage::Submitted(named), Some(job)) = (&self.stage, &self.job) else {
+            return None;
+        };
+        let crew = named.as_ref();
+        let crew = crew.unwrap_or_else(|| crew_for(None, job.scope().home()));
+        crew.is_refused().then_some(crew)
+    }
+
+    /// Asks the system once more for a thread that it has refused, now and in a while: the job that is waited for may
+    /// wait in its turn for one that has no thread.
+    fn retry_refused(&self, context: &mut Context<'_>) {
+        let Some(crew) = self.refused_by() else {
+            return;
+        };
+        crew.retry_refused();
+        if let (true, Some(queue)) = (crew.is_refused(), queue::running()) {
+            let waker = context.waker().clone();
+            let _ = queue.timers.borrow_mut().insert(now() + RETRY, waker);
+        }
     }
 
     /// Whether the call is over, so that awaiting it gives its result at once.
@@ -329,7 +360,13 @@ impl<R> BlockingTask<R> {
         let home = self.job.as_ref().and_then(|job| job.scope().home());
         let home = home.filter(|home| !home.is_closed());
         refuse_loop_thread("BlockingTask::join", home.map(|home| home.inbox.owner()));
-        parker::block_on(|context| self.poll_job(context, true))
+        let patience = Cell::new(None);
+        parker::block_on_patiently(&patience, |context| {
+            let result = self.poll_job(context, true);
+            let is_refused = self.refused_by().is_some();
+            patience.set(is_refused.then_some(RETRY));
+            result
+        })
     }
 }
 

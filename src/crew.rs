@@ -23,12 +23,12 @@
 use crate::idle::{Book, Bring, Desk, Role};
 use crate::job::Queued;
 use crate::join::discard;
-use crate::own;
+use crate::own::{self, Own};
 use crate::parker::{Parker, Woken};
 use crate::refusal::Refusal;
 use crate::sync::{
     Arc, AtomicBool, AtomicUsize, Injector, Local, Mutex, MutexGuard, Ordering, Steal,
-    available_parallelism, fence, start_thread,
+    SystemThread, available_parallelism, fence, start_thread,
 };
 use std::time::{Duration, Instant};
 
@@ -36,10 +36,6 @@ pub(crate) const WATCHING: usize = 1;
 pub(crate) const FULL: usize = 2;
 pub(crate) const SURPLUS: usize = 4;
 pub(crate) const LOOKER: usize = 8;
-
-/// How many jobs a thread takes to its own queue at once. More of them are fewer steps of the shared
-/// queue; all can be stolen back.
-const BATCH: usize = 16;
 
 /// How many threads are brought in at once when it is known that the jobs block. Of a chain of one by one each link
 /// waits for a thread's start.
@@ -57,12 +53,17 @@ pub(crate) struct Settings {
 pub(crate) struct Crew {
     pub(crate) settings: Settings,
     pub(crate) injector: Injector<Queued>,
+    /// Jobs that a thread had taken to its own queue and gave back, because it parks: older than what the injector
+    /// holds, so they go first.
+    pub(crate) returned: Injector<Queued>,
     pub(crate) book: Mutex<Book>,
     pub(crate) awake: AtomicUsize,
     /// Some thread's own queue may hold jobs: the last one to stop looking has to bring another, who
     /// looks there, even if he sees no more jobs himself. Set in `mark`.
     pub(crate) unseen: AtomicBool,
     closed: AtomicBool,
+    /// The system has refused a thread that jobs still wait for. A hint, so relaxed: each retry looks under the lock.
+    refused: AtomicBool,
     /// An idle worker is spinning: one at a time.
     spinning: AtomicBool,
     pub(crate) cores: usize,
@@ -97,10 +98,12 @@ impl Crew {
         Self {
             settings,
             injector: Injector::new(),
+            returned: Injector::new(),
             book: Mutex::new(Book::default()),
             awake: AtomicUsize::new(0),
             unseen: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            refused: AtomicBool::new(false),
             spinning: AtomicBool::new(false),
             cores: available_parallelism().map_or(2, |cores| cores.get().max(2)),
             started: AtomicUsize::new(0),
@@ -108,24 +111,19 @@ impl Crew {
         }
     }
 
-    /// What tells this crew from others.
-    pub(crate) fn address(self: &Arc<Self>) -> usize {
-        Arc::as_ptr(self).addr()
-    }
-
     pub(crate) fn submit(self: &Arc<Self>, job: Queued) {
         if self.closed.load(Ordering::Relaxed) {
             return job.refuse(Refusal::ShutDown);
         }
         let first;
-        match own::of(self.address(), |own| own.local.clone()) {
-            Some(local) => {
-                first = local.is_empty() && self.injector.is_empty();
-                local.push(job);
+        match own::of(self).filter(|own| !own.is_away()) {
+            Some(own) => {
+                first = own.local.is_empty() && self.is_shared_empty();
+                own.local.push(job);
                 self.mark();
             }
             None => {
-                first = self.injector.is_empty();
+                first = self.is_shared_empty();
                 self.injector.push(job);
             }
         }
@@ -156,11 +154,13 @@ impl Crew {
     /// Brings somebody to the queues, unless that isn't needed any more or can't be.
     pub(crate) fn bring(self: &Arc<Self>, mut book: MutexGuard<'_, Book>, for_backlog: bool) {
         let lookers = self.awake.load(Ordering::Relaxed) / LOOKER;
-        let enough = match for_backlog && book.is_growing() {
+        let enough = match for_backlog && book.growth.is_growing() {
             true => AT_ONCE,
             false => 1,
         };
-        if lookers >= enough || book.closed || book.active() >= self.settings.max_threads {
+        let is_full = book.active() >= self.settings.max_threads;
+        // Asked again, since the jobs may have been taken while the lock was waited for.
+        if lookers >= enough || book.closed || is_full || !self.has_jobs(&book) {
             return;
         }
         let bring = book.bring(for_backlog, self.cores);
@@ -182,7 +182,7 @@ impl Crew {
             Bring::Start(role) => {
                 let local = Local::new_fifo();
                 let desk = self.new_desk(&local);
-                book.enrol(desk.clone(), role);
+                book.enrol(&desk, role);
                 self.update(&book);
                 drop(book);
                 self.start(desk, local, role);
@@ -193,7 +193,9 @@ impl Crew {
     pub(crate) fn new_desk(&self, local: &Local<Queued>) -> Arc<Desk> {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
         Arc::new(Desk {
+            number,
             name: format!("{}-{number}", self.settings.thread_name),
+            system: SystemThread::default(),
             parker: Parker::new(),
             stealer: local.stealer(),
             taken: AtomicUsize::new(0),
@@ -210,6 +212,9 @@ impl Crew {
             move || thread_main(crew, desk, local, role)
         };
         let Err(error) = start_thread(desk.name.clone(), self.settings.stack_size, body) else {
+            if self.is_refused() {
+                self.refused.store(false, Ordering::Relaxed);
+            }
             return;
         };
         // No thread. What was left to it is for somebody else, or else for nobody.
@@ -233,7 +238,23 @@ impl Crew {
             let jobs = self.take_all(&book);
             drop(book);
             let why = Refusal::NoThread(desk.name.as_str().into(), Arc::new(error));
-            refuse(jobs, &why);
+            return refuse(jobs, &why);
+        }
+        // They are left to those that run, which may wait for them: whoever waits for this pool tries again.
+        self.refused.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether jobs wait for a thread that the system has refused.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// Asks the system for a thread again, if jobs still wait for one that it has refused.
+    pub(crate) fn retry_refused(self: &Arc<Self>) {
+        let book = self.book.lock();
+        self.refused.store(false, Ordering::Relaxed);
+        if self.awake.load(Ordering::Relaxed) < LOOKER {
+            self.bring(book, false);
         }
     }
 
@@ -257,55 +278,66 @@ impl Crew {
         }
     }
 
+    pub(crate) fn is_shared_empty(&self) -> bool {
+        self.injector.is_empty() && self.returned.is_empty()
+    }
+
+    /// Looks at each active thread, of which there are about `max_threads` at the most.
     pub(crate) fn has_jobs(&self, book: &Book) -> bool {
-        !self.injector.is_empty() || book.desks.iter().any(|desk| !desk.stealer.is_empty())
+        let mut own = book.active_desks().map(|desk| &desk.stealer);
+        !self.is_shared_empty() || own.any(|stealer| !stealer.is_empty())
     }
 
-    /// A job from the shared queue.
-    pub(crate) fn take_one(&self) -> Option<Queued> {
-        insist(|| self.injector.steal())
+    /// The oldest job of those that were given back.
+    pub(crate) fn take_returned(&self) -> Option<Queued> {
+        // Empty, crossbeam's queues are asked for nothing else: a steal walks all threads now and then.
+        let is_empty = self.returned.is_empty();
+        (!is_empty).then(|| insist(|| self.returned.steal()))?
     }
 
-    /// A job from the shared queue, with a batch for `local`.
-    pub(crate) fn take_batch(&self, local: &Local<Queued>) -> Option<Queued> {
-        insist(|| self.injector.steal_batch_with_limit_and_pop(local, BATCH))
+    /// A job from the injector, with a batch of up to `limit` in all for `local`.
+    pub(crate) fn take_injected(&self, local: &Local<Queued>, limit: usize) -> Option<Queued> {
+        let is_empty = self.injector.is_empty();
+        let steal = || self.injector.steal_batch_with_limit_and_pop(local, limit);
+        (!is_empty).then(|| insist(steal))?
     }
 
-    /// A job from some worker's own queue, with a batch for `local`.
+    /// A job from some worker's own queue, with a batch of up to `limit` in all for `local`.
     pub(crate) fn take_batch_of_others(
         &self,
         book: &Book,
         local: &Local<Queued>,
+        limit: usize,
     ) -> Option<Queued> {
-        let batch =
-            |desk: &Arc<Desk>| insist(|| desk.stealer.steal_batch_with_limit_and_pop(local, BATCH));
-        book.desks.iter().find_map(batch)
+        let mut stealers = book.active_desks().map(|desk| &desk.stealer);
+        stealers.find_map(|stealer| {
+            let steal = || stealer.steal_batch_with_limit_and_pop(local, limit);
+            (!stealer.is_empty()).then(|| insist(steal))?
+        })
     }
 
-    /// A job from the queue of another thread than `own`, beginning with the `first` of them, counted round.
+    /// A job from the queue of another active thread than the one of this `number`, beginning after the one
+    /// of the number `after`, counted round. Says whose it was, too.
     pub(crate) fn take_one_of_others(
         &self,
         book: &Book,
-        first: usize,
-        own: &Arc<Desk>,
-    ) -> Option<Queued> {
-        let desks = &book.desks;
-        let first = first % desks.len().max(1);
-        let mut others = desks[first..]
-            .iter()
-            .chain(&desks[..first])
-            .filter(|desk| !Arc::ptr_eq(desk, own));
-        others.find_map(|desk| insist(|| desk.stealer.steal()))
+        after: usize,
+        number: usize,
+    ) -> Option<(Queued, usize)> {
+        let mut others = book
+            .active_desks_after(after)
+            .filter(|desk| desk.number != number && !desk.stealer.is_empty());
+        others.find_map(|desk| Some((insist(|| desk.stealer.steal())?, desk.number)))
     }
 
     /// Takes every queued job, to be answered once the book's lock is free.
     fn take_all(&self, book: &Book) -> Vec<Queued> {
-        let injector = std::iter::from_fn(|| insist(|| self.injector.steal()));
+        let shared = [&self.returned, &self.injector].into_iter();
+        let shared = shared.flat_map(|queue| std::iter::from_fn(|| insist(|| queue.steal())));
         let own = book
-            .desks
-            .iter()
+            .active_desks()
             .flat_map(|desk| std::iter::from_fn(|| insist(|| desk.stealer.steal())));
-        injector.chain(own).collect()
+        shared.chain(own).collect()
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -319,12 +351,17 @@ impl Crew {
     }
 
     /// A worker's job begins to wait: its place is free. With `bounded`, `false` if too many wait.
-    pub(crate) fn leave(self: &Arc<Self>, bounded: bool) -> bool {
+    pub(crate) fn leave(self: &Arc<Self>, own: &Own, bounded: bool) -> bool {
+        // Behind this job they would wait for as long as it does, and nobody looks into the queue of a parked thread.
+        while let Some(job) = own.local.pop() {
+            self.returned.push(job);
+        }
         let mut book = self.book.lock();
         if bounded && book.parked >= self.settings.max_parked {
             return false;
         }
         book.parked += 1;
+        book.set_inactive(&own.desk);
         book.tell_quitters();
         self.update(&book);
         fence(Ordering::SeqCst); // Pairs with the one in `submit`.
@@ -336,9 +373,10 @@ impl Crew {
     }
 
     /// It goes on, at once; if it is one too many, another one goes idle.
-    pub(crate) fn come_back(&self) {
+    pub(crate) fn come_back(&self, desk: &Arc<Desk>) {
         let mut book = self.book.lock();
         book.parked -= 1;
+        book.set_active(desk);
         self.update(&book);
     }
 

@@ -70,11 +70,7 @@ pub fn be_busy(pool: &Pool) -> Member {
     let (desk, local) = enrol(pool, Role::Look);
     let crew = pool.crew().clone();
     crew.awake.fetch_sub(LOOKER, Ordering::SeqCst);
-    own::adopt(Own {
-        crew: crew.address(),
-        desk: desk.clone(),
-        local: Rc::new(local),
-    });
+    own::adopt(Rc::new(Own::new(crew.clone(), desk.clone(), local)));
     Member(crew, desk)
 }
 
@@ -83,8 +79,7 @@ fn enrol(pool: &Pool, role: Role) -> (Arc<Desk>, Local<Queued>) {
     let local = Local::new_fifo();
     let desk = crew.new_desk(&local);
     let mut book = crew.book.lock();
-    book.threads += 1;
-    book.enrol(desk.clone(), role);
+    book.enrol(&desk, role);
     if role == Role::Look {
         crew.awake.fetch_add(LOOKER, Ordering::SeqCst);
     }

@@ -163,6 +163,7 @@ pub mod time;
 mod blocking_task;
 mod crew;
 mod detached;
+mod growth;
 mod idle;
 mod job;
 mod own;

@@ -172,7 +172,15 @@ impl Parker {
 impl_wake!(Parker);
 
 /// Blocks this thread until `poll` is ready. A worker's place goes back to its pool meanwhile.
-pub fn block_on<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
+pub fn block_on<T>(poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
+    block_on_patiently(&Cell::new(None), poll)
+}
+
+/// The same, and polls again after `patience` if nothing has come by then. `poll` may set it.
+pub fn block_on_patiently<T>(
+    patience: &Cell<Option<Duration>>,
+    mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+) -> T {
     thread_local! {
         static KEPT: Cell<Option<(Arc<Parker>, Waker)>> = const { Cell::new(None) };
     }
@@ -188,7 +196,10 @@ pub fn block_on<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
         let away = place::leave();
         let spin_time = away.spin_time().unwrap_or(SPIN_TIME);
         while value.is_pending() {
-            let _ = parker.spin_then_park(spin_time, None, || ());
+            let deadline = patience
+                .get()
+                .and_then(|patience| now().checked_add(patience));
+            let _ = parker.spin_then_park(spin_time, deadline, || ());
             value = poll(&mut context);
         }
     }

@@ -76,11 +76,11 @@ impl Pool {
     pub fn stats(&self) -> PoolStats {
         let crew = &self.door.crew;
         let book = crew.book.lock();
-        let own: usize = book.desks.iter().map(|desk| desk.stealer.len()).sum();
+        let own: usize = book.active_desks().map(|desk| desk.stealer.len()).sum();
         PoolStats {
-            threads: book.threads,
+            threads: book.threads(),
             idle: book.sleeping(),
-            queued: crew.injector.len() + own,
+            queued: crew.returned.len() + crew.injector.len() + own,
             parked_in_syncify: book.parked,
         }
     }

@@ -49,7 +49,7 @@ impl Pool {
         crew.wind_up(true);
         let deadline = now().checked_add(timeout);
         let parker = Arc::new(Parker::new());
-        let own = own::of(crew.address(), |own| own.desk.clone());
+        let own = own::of(crew).map(|own| own.desk.clone());
         let own_threads = usize::from(own.is_some());
         {
             let mut book = crew.book.lock();
@@ -66,18 +66,18 @@ impl Pool {
         loop {
             let mut book = crew.book.lock();
             let done = book.is_done(&parker);
-            let left_wait = queue::is_running() && book.threads <= book.parked;
+            let left_wait = queue::is_running() && book.threads() <= book.parked;
             if done || left_wait || woken == Woken::TimedOut {
                 book.quitters
                     .retain(|other| !Arc::ptr_eq(&other.parker, &parker));
                 book.in_shutdown -= own_threads;
                 // Those that sleep have been told to end, and no job can reach them any more.
-                if done || book.threads - book.sleeping() <= own_threads {
+                if done || book.threads() - book.sleeping() <= own_threads {
                     return Ok(());
                 }
                 let others = book
                     .desks
-                    .iter()
+                    .values()
                     .filter(|desk| own.as_ref().is_none_or(|own| !Arc::ptr_eq(own, desk)));
                 let jobs = others.filter_map(|desk| {
                     let current = desk.running()?;

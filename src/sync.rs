@@ -21,12 +21,16 @@ mod deque;
 mod model;
 #[cfg(not(footbridge_loom))]
 mod native;
+#[cfg(not(footbridge_loom))]
+mod thread_state;
 mod wake;
 
 #[cfg(footbridge_loom)]
 pub use model::*;
 #[cfg(not(footbridge_loom))]
 pub(crate) use native::*;
+#[cfg(not(footbridge_loom))]
+pub(crate) use thread_state::SystemThread;
 
 #[cfg(all(not(footbridge_loom), feature = "crossbeam-deque"))]
 pub(crate) use crossbeam_deque::{Injector, Steal, Stealer, Worker as Local};

@@ -25,20 +25,25 @@
 //! to see whether the others get on with them. If they don't, it takes one, and twice as many come as the last time.
 
 use crate::crew::{AT_ONCE, Crew, LOOKER, SURPLUS};
-use crate::idle::{Book, Current, Desk, Role};
+use crate::growth::{Evidence, Growth, Verdict};
+use crate::idle::{Book, Current, Desk, Role, Turn, ask_system};
 use crate::job::{Queued, Runner};
 use crate::join::{contain, discard};
-use crate::own::{self, Own, OwnQueue};
+use crate::own::{self, Own};
 use crate::parker::Woken;
-use crate::place::{self, Place};
+use crate::place;
 use crate::sync::{Arc, Local, MutexGuard, Ordering, fence, now};
 use std::ops::ControlFlow;
 use std::panic::Location;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-/// How long a watcher waits for the others to get on.
-const WATCH: Duration = Duration::from_micros(50);
+/// How many jobs a thread takes to its own queue at once, if jobs are short. More of them are fewer steps of the shared
+/// queue; all can be stolen back.
+const BATCH: usize = 16;
+
+/// Jobs that take no longer than this, each, are short. Behind a longer one a batch would wait while others pass it.
+const SHORT: Duration = Duration::from_micros(50);
 
 /// Once in so many jobs a worker takes one of the others' queues first, and after so many of its own in a row one of
 /// the shared one, lest jobs that keep submitting jobs starve those that wait elsewhere.
@@ -47,11 +52,17 @@ const FAIRNESS: usize = 61;
 pub(crate) struct Worker {
     crew: Arc<Crew>,
     desk: Arc<Desk>,
-    local: OwnQueue,
+    own: Rc<Own>,
     /// Counted in `Crew::awake`, so code that is not ours, which may wait, doesn't run while it is set.
     looking: bool,
     /// How many jobs of its own queue it has taken in a row.
     own_in_a_row: usize,
+    /// Whose queue the last fairness look took a job from.
+    last_of_others: usize,
+    /// When it last took a job from the shared queues, and how many it had taken by then.
+    last_look: Option<(Instant, usize)>,
+    /// The time of that, for the job that it found.
+    clock: Option<Instant>,
     /// What `Desk::current` says.
     current: Option<Current>,
 }
@@ -77,22 +88,6 @@ pub(crate) fn main(crew: Arc<Crew>, desk: Arc<Desk>, local: Local<Queued>, role:
     own::dismiss();
 }
 
-struct WorkersPlace(Arc<Crew>);
-
-impl Place for WorkersPlace {
-    fn leave(&self, bounded: bool) -> bool {
-        self.0.leave(bounded)
-    }
-
-    fn come_back(&self) {
-        self.0.come_back();
-    }
-
-    fn spin_time(&self) -> Duration {
-        self.0.settings.spin_time
-    }
-}
-
 impl Worker {
     /// Makes this thread a worker.
     pub(crate) fn begin(
@@ -101,19 +96,19 @@ impl Worker {
         local: Local<Queued>,
         role: Role,
     ) -> Self {
-        let local = Rc::new(local);
-        own::adopt(Own {
-            crew: crew.address(),
-            desk: desk.clone(),
-            local: local.clone(),
-        });
-        place::install(Rc::new(WorkersPlace(crew.clone())));
+        desk.system.set_current();
+        let own = Rc::new(Own::new(crew.clone(), desk.clone(), local));
+        own::adopt(own.clone());
+        place::install(own.clone());
         Self {
             crew,
             desk,
-            local,
+            own,
             looking: role == Role::Look,
             own_in_a_row: 0,
+            last_of_others: 0,
+            last_look: None,
+            clock: None,
             current: None,
         }
     }
@@ -126,33 +121,63 @@ impl Worker {
         }
         let taken = self.desk.taken.load(Ordering::Relaxed);
         if taken % FAIRNESS == FAIRNESS - 1 {
-            // Begins with another one each time.
-            let first = taken / FAIRNESS;
-            let others = crew.take_one_of_others(&crew.book.lock(), first, &self.desk);
-            if others.is_some() {
+            let book = crew.book.lock();
+            // Begins behind the last one each time.
+            let others = crew.take_one_of_others(&book, self.last_of_others, self.desk.number);
+            drop(book);
+            if let Some((job, number)) = others {
+                self.last_of_others = number;
                 self.current = None;
-                return others;
+                return Some(job);
             }
         }
         // More in a row than a batch has: these are jobs that jobs keep submitting.
-        let own = match self.own_in_a_row < FAIRNESS {
-            true => self.local.pop(),
-            false => None,
+        let own = if self.own_in_a_row < FAIRNESS {
+            self.own.local.pop()
+        } else {
+            None
         };
-        match own {
-            Some(job) => {
-                self.own_in_a_row += 1;
-                Some(job)
-            }
-            None => {
-                self.own_in_a_row = 0;
-                if self.local.is_empty() {
-                    return crew.take_batch(&self.local);
-                }
-                // One: a batch would go behind all that is in the own queue.
-                crew.take_one().or_else(|| self.local.pop())
-            }
+        if own.is_some() {
+            self.own_in_a_row += 1;
+            return own;
         }
+        self.own_in_a_row = 0;
+        if self.own.local.is_empty() {
+            return self.take_shared();
+        }
+        // One: a batch would go behind all that is in the own queue.
+        let shared = crew.take_returned();
+        let shared = shared.or_else(|| crew.take_injected(&self.own.local, 1));
+        shared.or_else(|| self.own.local.pop())
+    }
+
+    /// A job from the shared queues, with others for the own queue if jobs are short. What was given back goes first, but
+    /// for once in so many times, lest it starve the rest.
+    fn take_shared(&mut self) -> Option<Queued> {
+        if self.crew.is_shared_empty() {
+            return None;
+        }
+        let limit = self.batch_limit();
+        let (crew, local) = (&self.crew, &self.own.local);
+        let taken = self.desk.taken.load(Ordering::Relaxed);
+        if taken % FAIRNESS == FAIRNESS / 2 {
+            let injected = crew.take_injected(local, 1);
+            return injected.or_else(|| crew.take_returned());
+        }
+        let returned = crew.take_returned();
+        returned.or_else(|| crew.take_injected(local, limit))
+    }
+
+    /// How many jobs may be taken at once: more than one if those since the last look were short.
+    fn batch_limit(&mut self) -> usize {
+        let (now, taken) = (now(), self.desk.taken.load(Ordering::Relaxed));
+        self.clock = Some(now);
+        let before = self.last_look.replace((now, taken));
+        let are_short = before.is_some_and(|(then, before)| {
+            let jobs = u32::try_from(taken.wrapping_sub(before)).unwrap_or(u32::MAX);
+            now.saturating_duration_since(then) <= SHORT.saturating_mul(jobs)
+        });
+        if are_short { BATCH } else { 1 }
     }
 
     pub(crate) fn run(&mut self, job: Queued) {
@@ -180,7 +205,7 @@ impl Worker {
                 }
                 current.since
             }
-            _ => now(),
+            _ => self.clock.take().unwrap_or_else(now),
         };
         let current = Current {
             since,
@@ -195,7 +220,7 @@ impl Worker {
     fn stop_looking(&mut self) {
         let crew = &self.crew;
         // What it put there, or found there later, was marked at the time.
-        let has_batch = self.own_in_a_row == 0 && !self.local.is_empty();
+        let has_batch = self.own_in_a_row == 0 && !self.own.local.is_empty();
         if has_batch {
             crew.mark();
         }
@@ -209,8 +234,8 @@ impl Worker {
             crew.refuse_all();
         }
         if crew.awake.load(Ordering::Relaxed) == 0
-            && (!self.local.is_empty()
-                || !crew.injector.is_empty()
+            && (!self.own.local.is_empty()
+                || !crew.is_shared_empty()
                 || crew.unseen.load(Ordering::Relaxed))
         {
             for _ in 0..AT_ONCE {
@@ -226,11 +251,11 @@ impl Worker {
         let surplus = book.active() > crew.settings.max_threads;
         if surplus {
             // It may end in its sleep, and its own queue with it.
-            while let Some(job) = self.local.pop() {
-                crew.injector.push(job);
+            while let Some(job) = self.own.local.pop() {
+                crew.returned.push(job);
             }
         }
-        book.fall_asleep(&self.desk);
+        let turn = book.fall_asleep(&self.desk);
         if std::mem::take(&mut self.looking) {
             crew.awake.fetch_sub(LOOKER, Ordering::SeqCst);
         }
@@ -242,14 +267,18 @@ impl Worker {
         fence(Ordering::SeqCst); // Pairs with those in `Crew::submit` and `Crew::mark`.
         if surplus {
             // The others are as many as may be; each looks when its job is done.
-            return self.sleep(&crew, book);
+            return self.sleep(&crew, book, turn);
         }
-        let job = crew.take_batch(&self.local);
-        let Some(job) = job.or_else(|| crew.take_batch_of_others(&book, &self.local)) else {
-            book.stop_growing();
-            return self.sleep(&crew, book);
+        let job = self.take_shared().or_else(|| {
+            let limit = self.batch_limit();
+            crew.take_batch_of_others(&book, &self.own.local, limit)
+        });
+        let Some(job) = job else {
+            book.growth = Growth::default();
+            return self.sleep(&crew, book, turn);
         };
-        let _ = book.wake_up(&self.desk);
+        let _ = book.wake_up(turn);
+        book.set_active(&self.desk);
         crew.update(&book);
         if crew.has_jobs(&book) {
             crew.unseen.store(true, Ordering::Relaxed); // Seen by who wipes it next, by way of the book's lock.
@@ -265,11 +294,12 @@ impl Worker {
         &mut self,
         crew: &'a Crew,
         mut book: MutexGuard<'a, Book>,
+        turn: Turn,
     ) -> ControlFlow<(), Role> {
         let deadline = after(crew.settings.keep_alive);
         let mut woken = Woken::Notified;
         loop {
-            if (book.retiring || woken == Woken::TimedOut) && book.wake_up(&self.desk) {
+            if (book.retiring || woken == Woken::TimedOut) && book.wake_up(turn) {
                 book.strike_off(&self.desk);
                 crew.update(&book);
                 return ControlFlow::Break(());
@@ -280,7 +310,7 @@ impl Worker {
             if book.is_watcher(&self.desk) {
                 return ControlFlow::Continue(Role::Watch);
             }
-            if !book.is_asleep(&self.desk) {
+            if !book.is_asleep(turn) {
                 self.looking = true;
                 return ControlFlow::Continue(Role::Look);
             }
@@ -289,44 +319,77 @@ impl Worker {
 
     fn watch(&mut self) -> ControlFlow<(), Role> {
         let crew = self.crew.clone();
-        let _ = crew.book.lock().progress();
+        let mut pause = {
+            let book = crew.book.lock();
+            let _ = book.progress();
+            book.growth.pause()
+        };
+        let mut quiet_since = now();
         loop {
-            let _ = self.desk.parker.park(after(WATCH));
+            let _ = self.desk.parker.park(after(pause));
             let mut book = crew.book.lock();
             if !book.is_watcher(&self.desk) {
-                // Somebody had a lone job and took the watcher for it.
+                // A lone job has come, and the watcher was taken for it.
                 self.looking = true;
                 return ControlFlow::Continue(Role::Look);
             }
-            if !book.closed && book.active() < crew.settings.max_threads && crew.has_jobs(&book) {
-                let progress = book.progress();
-                let active = book.active();
-                // Less than a job each: they are longer than the watch, or they wait.
-                if progress.jobs < active.max(1) || progress.stuck || active < crew.cores {
-                    book.grow();
+            if !self.is_worth_watching(&crew, &book) {
+                // Sleeps, unless a job came just now that counted on the watch.
+                book.growth = Growth::default();
+                book.end_watch(&self.desk);
+                let turn = book.fall_asleep(&self.desk);
+                crew.update(&book);
+                fence(Ordering::SeqCst); // Pairs with the one in `Crew::submit`.
+                if !self.is_worth_watching(&crew, &book) {
+                    return self.sleep(&crew, book, turn);
+                }
+                let _ = book.wake_up(turn);
+                book.resume_watch(&self.desk);
+                crew.update(&book);
+                pause = book.growth.pause();
+                continue;
+            }
+            let progress = book.progress();
+            if progress.taken > 0 {
+                quiet_since = now();
+            }
+            let evidence = Evidence {
+                cores: crew.cores,
+                active: book.active(),
+                taken: progress.taken,
+                stuck: progress.stuck,
+                quiet: now().saturating_duration_since(quiet_since),
+            };
+            let mut sample = None;
+            if !evidence.is_moving() {
+                let some = book.sample(self.last_of_others);
+                self.last_of_others = some.last().map_or(0, |desk| desk.number);
+                drop(book);
+                sample = ask_system(&some);
+                drop(some);
+                book = crew.book.lock();
+                if !book.is_watcher(&self.desk) || !self.is_worth_watching(&crew, &book) {
+                    pause = Duration::ZERO;
+                    continue;
+                }
+            }
+            match book.growth.decide(&evidence, sample) {
+                Verdict::Double | Verdict::OneMore => {
                     book.end_watch(&self.desk);
+                    book.set_active(&self.desk);
                     crew.awake.fetch_add(LOOKER, Ordering::SeqCst);
                     crew.update(&book);
                     self.looking = true;
                     return ControlFlow::Continue(Role::Look);
                 }
-                book.stop_growing();
-                continue;
+                Verdict::Moving | Verdict::Computing => pause = book.growth.pause(),
             }
-            // Nothing to watch: sleeps, unless a job came just now that counted on the watch.
-            book.stop_growing();
-            book.end_watch(&self.desk);
-            book.fall_asleep(&self.desk);
-            crew.update(&book);
-            fence(Ordering::SeqCst); // Pairs with the one in `Crew::submit`.
-            if !book.closed && book.active() < crew.settings.max_threads && crew.has_jobs(&book) {
-                let _ = book.wake_up(&self.desk);
-                book.resume_watch(&self.desk);
-                crew.update(&book);
-                continue;
-            }
-            return self.sleep(&crew, book);
         }
+    }
+
+    /// Jobs are queued, and another thread might run them.
+    fn is_worth_watching(&self, crew: &Crew, book: &Book) -> bool {
+        !book.closed && book.active() < crew.settings.max_threads && crew.has_jobs(book)
     }
 }
 
@@ -335,7 +398,7 @@ impl Runner for Worker {
         // Before the result is seen: who answers it with another job shall find this thread
         // looking, and not start a second one. With jobs left, somebody is awake already.
         self.desk.busy.store(false, Ordering::Relaxed);
-        if self.local.is_empty() && self.crew.injector.is_empty() {
+        if self.own.local.is_empty() && self.crew.is_shared_empty() {
             self.crew.awake.fetch_add(LOOKER, Ordering::SeqCst);
             self.looking = true;
         }

@@ -120,6 +120,18 @@ pub(crate) fn start_thread(
         .map(drop)
 }
 
+/// A job of a model's is taken to be blocked, so that growing is explored.
+#[derive(Default)]
+pub(crate) struct SystemThread;
+
+impl SystemThread {
+    pub(crate) fn set_current(&self) {}
+
+    pub(crate) fn wants_processor(&self) -> Option<bool> {
+        Some(false)
+    }
+}
+
 /// Two, as few as make a difference: a model has five threads at most.
 pub(crate) fn available_parallelism() -> io::Result<NonZeroUsize> {
     Ok(NonZeroUsize::MIN.saturating_add(1))
