@@ -9,6 +9,7 @@
 //!   evidence                                              verdict
 //!   the threads take a job each, or more, in one watch    Moving: look again soon
 //!   fewer want a processor than there are                 Double: jobs block, so twice as many as the last time
+//!   the same once, while jobs are taken                   Doubtful: look once more
 //!   the processors are taken, a thread is blocked, and
 //!     nothing was taken for BLOCKED_PATIENCE              OneMore: it may wait for a queued job
 //!   the processors are taken, and nothing was taken for
@@ -68,6 +69,7 @@ pub(crate) struct Sample {
 pub(crate) enum Verdict {
     Moving,
     Computing,
+    Doubtful,
     OneMore,
     Double,
 }
@@ -80,6 +82,8 @@ pub(crate) struct Growth {
     step: usize,
     pause: Duration,
     patience: Duration,
+    /// The last look said that jobs block, though some were taken.
+    is_doubtful: bool,
     /// Where the system says nothing: how many thousandths of a job were taken in a [`WATCH`] of the last look.
     rate_before: Option<u128>,
 }
@@ -91,6 +95,7 @@ impl Default for Growth {
             step: FIRST_STEP,
             pause: WATCH,
             patience: COMPUTING_PATIENCE,
+            is_doubtful: false,
             rate_before: None,
         }
     }
@@ -113,7 +118,7 @@ impl Growth {
                 self.step *= 2;
                 self.pause = WATCH;
             }
-            Verdict::OneMore => self.pause = WATCH,
+            Verdict::OneMore | Verdict::Doubtful => self.pause = WATCH,
             Verdict::Moving | Verdict::Computing => {
                 self.step = FIRST_STEP;
                 self.pause = LONGEST_WATCH.min(2 * self.pause);
@@ -126,8 +131,17 @@ impl Growth {
         // Of all that are active, if those asked about speak for the rest.
         let wanting = (sample.wanting * evidence.active).div_ceil(sample.asked.max(1));
         if wanting < evidence.cores {
-            return Verdict::Double;
+            // Between two jobs, or in a lock of the program's, a thread may sleep for a moment. While jobs get on it takes
+            // a second look to tell.
+            let is_certain = evidence.taken == 0 || self.is_doubtful;
+            self.is_doubtful = !is_certain;
+            return if is_certain {
+                Verdict::Double
+            } else {
+                Verdict::Doubtful
+            };
         }
+        self.is_doubtful = false;
         if sample.wanting < sample.asked && evidence.quiet >= BLOCKED_PATIENCE {
             return Verdict::OneMore;
         }

@@ -269,7 +269,9 @@ impl Worker {
             // The others are as many as may be; each looks when its job is done.
             return self.sleep(&crew, book, turn);
         }
-        let job = self.take_shared().or_else(|| {
+        // Its own queue may hold jobs if this thread was one too many a moment ago.
+        let job = self.own.local.pop().or_else(|| self.take_shared());
+        let job = job.or_else(|| {
             let limit = self.batch_limit();
             crew.take_batch_of_others(&book, &self.own.local, limit)
         });
@@ -382,7 +384,9 @@ impl Worker {
                     self.looking = true;
                     return ControlFlow::Continue(Role::Look);
                 }
-                Verdict::Moving | Verdict::Computing => pause = book.growth.pause(),
+                Verdict::Moving | Verdict::Doubtful | Verdict::Computing => {
+                    pause = book.growth.pause();
+                }
             }
         }
     }
