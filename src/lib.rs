@@ -185,6 +185,7 @@ mod task;
 mod join;
 mod parker;
 mod place;
+mod slab;
 mod timers;
 
 mod sync;
