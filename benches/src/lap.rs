@@ -74,6 +74,11 @@ impl Peer {
 
     /// What can't be beaten, as one more to be compared with: it takes `value` each time.
     pub fn ideal(value: f64) -> Self {
-        Self::new("ideal", move || Lap { value, cpu: value })
+        Self::limit("ideal", value)
+    }
+
+    /// What must not be exceeded, as one more to be compared with.
+    pub fn limit(name: &'static str, value: f64) -> Self {
+        Self::new(name, move || Lap { value, cpu: value })
     }
 }
