@@ -2,8 +2,8 @@
 //! them.
 
 use super::Row;
-use super::pool::{at_once, spin, spins_per_microsecond};
-use crate::lap::{Clock, Lap, Peer};
+use super::pool::at_once;
+use crate::lap::{Clock, Lap, Peer, compute};
 use crate::peers::pools::{Footbridge, Pool, Tokio};
 use crate::place::threads;
 use std::collections::HashSet;
@@ -13,10 +13,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Some half a second of computing on two cores.
-const JOBS: usize = 1000;
-const JOB: u32 = 1000;
-
 pub fn rows() -> Vec<Row> {
     let brief = |id, work, unit, peers| Row {
         rounds: 5,
@@ -25,36 +21,33 @@ pub fn rows() -> Vec<Row> {
     vec![
         brief(
             "W14",
-            "threads that 1,000 jobs of 1 ms of computing bring, pools as they come",
+            "threads brought by 1,000 jobs that compute for 1 ms",
             "threads",
-            || started(JOBS, JOB),
+            || started(1000, 1000),
         ),
         brief(
             "W14/100us",
-            "threads that 5,000 jobs of 100 microseconds bring",
+            "threads brought by 5,000 jobs that compute for 100 us",
             "threads",
             || started(5000, 100),
         ),
         brief(
             "W14/10us",
-            "threads that 10,000 jobs of 10 microseconds bring",
+            "threads brought by 10,000 jobs that compute for 10 us",
             "threads",
             || started(10_000, 10),
         ),
         brief(
             "W14/late",
-            "how late a ticker of 1 ms is beside 1,000 such jobs: the 99th percentile",
+            "lateness of a 1 ms ticker beside 600 jobs of 1 ms, p90",
             "us",
-            || {
-                let microsecond = spins_per_microsecond();
-                let ours = footbridge::time::sleep;
-                let of_two = || Footbridge::new(Some(2));
-                vec![
-                    Peer::new(Footbridge::NAME, late(Footbridge::cold, ours, microsecond)),
-                    Peer::new("a pool of 2", late(of_two, ours, microsecond)),
-                    Peer::new(Tokio::NAME, late(tokio, tokio::time::sleep, microsecond)),
-                ]
-            },
+            || ticker(90),
+        ),
+        brief(
+            "W14/late99",
+            "lateness of a 1 ms ticker beside 600 jobs of 1 ms, p99",
+            "us",
+            || ticker(99),
         ),
     ]
 }
@@ -63,21 +56,24 @@ fn tokio() -> Tokio {
     Tokio::new(None)
 }
 
-fn started(jobs: usize, microseconds: u32) -> Vec<Peer> {
-    let spins = microseconds * spins_per_microsecond();
-    let cores = thread::available_parallelism().map_or(1, usize::from);
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn started(jobs: usize, microseconds: u64) -> Vec<Peer> {
+    let job = Duration::from_micros(microseconds);
     vec![
-        Peer::new(Footbridge::NAME, threads_of(Footbridge::cold, jobs, spins)),
-        Peer::new(Tokio::NAME, threads_of(tokio, jobs, spins)),
-        Peer::limit("2 x cores + 1", (2 * cores + 1) as f64),
+        Peer::new(Footbridge::NAME, threads_of(Footbridge::cold, jobs, job)),
+        Peer::new(Tokio::NAME, threads_of(tokio, jobs, job)),
+        Peer::limit("2 x cores + 1", (2 * cores() + 1) as f64),
     ]
 }
 
 /// Both pools keep a thread for ten seconds, so none that was started has gone when they are counted.
-fn threads_of<P: Pool>(make: fn() -> P, jobs: usize, spins: u32) -> impl FnMut() -> Lap {
+fn threads_of<P: Pool>(make: fn() -> P, jobs: usize, job: Duration) -> impl FnMut() -> Lap {
     move || {
         cold(make, |pool, before| {
-            let lap = at_once(pool, jobs, move || spin(spins));
+            let lap = at_once(pool, jobs, move || compute(job));
             Lap {
                 value: threads().difference(before).count() as f64,
                 ..lap
@@ -86,14 +82,28 @@ fn threads_of<P: Pool>(make: fn() -> P, jobs: usize, spins: u32) -> impl FnMut()
     }
 }
 
-/// The ticker is the main future of the loop that awaits the jobs.
+/// Beside pools as they come, and beside ours of a fixed size.
+fn ticker(percent: usize) -> Vec<Peer> {
+    let ours = footbridge::time::sleep;
+    let a_core_each = || Footbridge::new(Some(cores()));
+    let most = || Footbridge::new(Some(2 * cores() + 1));
+    vec![
+        Peer::new(Footbridge::NAME, late(Footbridge::cold, ours, percent)),
+        Peer::new("1 x cores", late(a_core_each, ours, percent)),
+        Peer::new("2 x cores + 1", late(most, ours, percent)),
+        Peer::new(Tokio::NAME, late(tokio, tokio::time::sleep, percent)),
+    ]
+}
+
+/// How late so many percent of the ticks are at the most. The ticker is the main future of the loop that awaits the jobs.
 fn late<P: Pool, T: Future + 'static>(
     make: fn() -> P,
     sleep: fn(Duration) -> T,
-    microsecond: u32,
+    percent: usize,
 ) -> impl FnMut() -> Lap {
+    const JOBS: usize = 600;
+    const JOB: Duration = Duration::from_millis(1);
     const TICK: Duration = Duration::from_millis(1);
-    let spins = JOB * microsecond;
     move || {
         cold(make, |pool, _| {
             let submitter = pool.submitter();
@@ -103,7 +113,7 @@ fn late<P: Pool, T: Future + 'static>(
                 let submit = |_| {
                     let left = left.clone();
                     P::submit(&submitter, move || {
-                        spin(spins);
+                        compute(JOB);
                         left.fetch_sub(1, Ordering::Relaxed);
                     })
                 };
@@ -122,7 +132,7 @@ fn late<P: Pool, T: Future + 'static>(
             let lap = clock.stop(JOBS);
             late.sort();
             Lap {
-                value: late[late.len() * 99 / 100].as_nanos() as f64 / 1000.0,
+                value: late[late.len() * percent / 100].as_nanos() as f64 / 1000.0,
                 ..lap
             }
         })

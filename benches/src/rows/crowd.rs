@@ -84,7 +84,7 @@ fn beside_parked(workers: usize) -> Lap {
 fn beside_idle(threads: usize) -> Lap {
     with_pool(async |pool| {
         let all_are_there = Arc::new(Barrier::new(threads));
-        let meet = asyncify(move || drop(all_are_there.wait()));
+        let meet = asyncify(move || all_are_there.wait().is_leader());
         gather((0..threads).map(|_| meet())).await;
         calls(pool).await
     })

@@ -42,7 +42,7 @@ pub fn rows() -> Vec<Row> {
         ),
         held_after(
             "W15",
-            "held after 1M sleeping tasks, while one task and one timer live on",
+            "held after 1M sleeping tasks, one task and timer live on",
             || {
                 let ours = after_burst::<loops::Footbridge, _>(footbridge::time::sleep);
                 let tokios = after_burst::<loops::Tokio, _>(tokio::time::sleep);
@@ -55,7 +55,7 @@ pub fn rows() -> Vec<Row> {
         ),
         held_after(
             "W15/calls",
-            "held for 1,800 cancelled calls with 100 kB each, the only thread is busy",
+            "held for 1,800 calls of 100 kB, cancelled in the queue",
             || {
                 let aborted = |job: tokio::task::JoinHandle<_>| job.abort();
                 vec![

@@ -198,14 +198,14 @@ fn counted(threads: Option<usize>) -> impl FnMut() -> Lap {
     }
 }
 
-pub(super) fn spin(times: u32) {
+fn spin(times: u32) {
     for i in 0..times {
         black_box(i);
     }
 }
 
 /// By the fastest of many tries: another process can only make one slower.
-pub(super) fn spins_per_microsecond() -> u32 {
+fn spins_per_microsecond() -> u32 {
     const TIMES: u32 = 100_000;
     let try_once = |_| {
         let begin = Instant::now();
