@@ -111,8 +111,8 @@ pub const BARS: &[Bar] = &[
     bar("W14/late99", Free, 2.0, &["2 x cores + 1"]),
     bar("W15", Free, 1.0, &["5 MB"]),
     bar("W15/calls", Free, 1.0, &["1 MB"]),
-    // 3 pairs more or fewer are chance.
-    bar("W16", Free, 1.1, &["async-executor"]),
+    // The peer itself has 20 in one run and 31 in another. Beside a busy machine it has none: such a run says nothing.
+    bar("W16", Free, 1.25, &["async-executor"]),
     bar("PY/asyncify", Free, 1.0 / 30.0, &["asyncer"]),
     bar("PY/syncify", Free, 1.0 / 30.0, &["asyncer"]),
     bar("PY/loop", Free, 1.0 / 1000.0, &["asyncer"]),
