@@ -119,7 +119,7 @@
 //!   event_loop · spawner · tasks · time                         a loop as it turns, and beside it,
 //!   blocking_task · detached · pool · shutdown                  knowing nothing of it, a pool:
 //!   worker · crew · own · idle · job · refusal                  its threads and what they run
-//!   call · limiter                                              where a job comes from, and what bounds it
+//!   call · limiter · waits                                      where a job comes from, what bounds it, who waits
 //!   handle · queue                                              a loop seen from anywhere
 //!   inbox · ready · task                                        what others post, what comes next
 //!   parker · place · join · timers
@@ -174,6 +174,7 @@ mod worker;
 
 mod call;
 mod limiter;
+mod waits;
 
 mod handle;
 mod queue;

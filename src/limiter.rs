@@ -11,9 +11,10 @@
 //!      +--- a token is free ---> Permit        +---> leaves the line    +---> the next in line
 //! ```
 
-use crate::call::tokens_held_by_ancestors;
-use crate::join::{discard, wake_all};
+use crate::call::{Call, Held};
+use crate::join::{discard, wake, wake_all};
 use crate::sync::{Arc, Mutex, unwind_safe};
+use crate::waits::{self, TokenSource, Wait, look};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
@@ -55,45 +56,90 @@ struct State {
     borrowed: usize,
     waiting: BTreeMap<u64, Waiting>,
     next_in_line: u64,
+    /// The calls that hold a token and have noted what they wait for, by their addresses.
+    waiting_holders: BTreeMap<usize, Arc<dyn Call>>,
 }
 
 struct Waiting {
     waker: Waker,
-    /// How many tokens the calls hold that it is nested in.
-    held: usize,
-}
-
-/// Whether nobody else gives one back, to whoever is nested in the calls that hold those `held`.
-fn is_left_to(held: usize, borrowed: usize, total: usize) -> bool {
-    held > 0 && held >= borrowed && borrowed >= total
+    /// This wait can never end: where the calls were asked for that hold the tokens and wait for it.
+    told: Option<Vec<&'static Location<'static>>>,
 }
 
 impl State {
-    /// Gives free tokens to those who wait. They are woken by the caller, when the lock is free.
+    /// Gives free tokens to those that wait, some at a time: nobody else needs the lock for long. Whether it was all.
     #[must_use]
-    fn grant(&mut self) -> Vec<Waker> {
-        let (borrowed, total) = (self.borrowed, self.total);
-        if borrowed >= total {
-            // There are fewer than there were: who waits may wait for himself now, and looks.
-            let alone = self
-                .waiting
-                .values_mut()
-                .filter(|waiting| is_left_to(waiting.held, borrowed, total));
-            let take = |waiting: &mut Waiting| {
-                std::mem::replace(&mut waiting.waker, Waker::noop().clone())
-            };
-            return alone.map(take).collect();
-        }
-        let mut granted = Vec::new();
-        while self.borrowed < self.total {
+    fn grant(&mut self, granted: &mut Vec<Waker>) -> bool {
+        for _ in 0..BATCH {
+            if self.borrowed >= self.total {
+                return true;
+            }
             let Some((_, Waiting { waker, .. })) = self.waiting.pop_first() else {
-                break;
+                return true;
             };
             self.borrowed += 1;
             granted.push(waker);
         }
-        granted
+        false
     }
+
+    /// Whether each token is held by a call that waits.
+    fn all_wait(&self) -> bool {
+        self.borrowed >= self.total && self.borrowed == self.waiting_holders.len()
+    }
+
+    /// With which call to begin to look for a wait that can't end any more, now that there are fewer tokens.
+    fn suspect(&self) -> Option<Arc<dyn Call>> {
+        if self.waiting.is_empty() || !self.all_wait() {
+            return None;
+        }
+        let (_, holder) = self.waiting_holders.first_key_value()?;
+        Some(holder.clone())
+    }
+}
+
+/// So many are given a token in one go.
+const BATCH: usize = 64;
+
+/// What a token's holder notes here is counted against the tokens: only where all wait they are looked at.
+impl TokenSource for Mutex<State> {
+    fn add_waiting(&self, holder: Arc<dyn Call>) {
+        let address = address_of(&holder);
+        let before = self.lock().waiting_holders.insert(address, holder);
+        discard(before);
+    }
+
+    fn remove_waiting(&self, holder: &Arc<dyn Call>) {
+        let removed = self.lock().waiting_holders.remove(&address_of(holder));
+        discard(removed);
+    }
+
+    fn waiting_holders(&self) -> Option<Vec<Arc<dyn Call>>> {
+        let state = self.lock();
+        let all_wait = state.all_wait();
+        all_wait.then(|| state.waiting_holders.values().cloned().collect())
+    }
+
+    fn is_waiting(&self, place: u64) -> bool {
+        let state = self.lock();
+        let waiting = state.waiting.get(&place);
+        waiting.is_some_and(|waiting| waiting.told.is_none())
+    }
+
+    fn tell(&self, place: u64, held: Vec<&'static Location<'static>>) {
+        let mut state = self.lock();
+        let Some(waiting) = state.waiting.get_mut(&place) else {
+            return;
+        };
+        waiting.told = Some(held);
+        let waker = std::mem::replace(&mut waiting.waker, Waker::noop().clone());
+        drop(state);
+        wake(waker);
+    }
+}
+
+fn address_of(call: &Arc<dyn Call>) -> usize {
+    std::ptr::from_ref(call.scope()).addr()
 }
 
 impl Limiter {
@@ -106,6 +152,7 @@ impl Limiter {
                 borrowed: 0,
                 waiting: BTreeMap::new(),
                 next_in_line: 0,
+                waiting_holders: BTreeMap::new(),
             })),
         }
     }
@@ -163,11 +210,7 @@ impl Limiter {
     /// assert_eq!(limiter.available_tokens(), -1);
     /// ```
     pub fn set_total_tokens(&self, total: usize) {
-        let mut state = self.shared.lock();
-        state.total = total;
-        let granted = state.grant();
-        drop(state);
-        wake_all(granted);
+        self.change(|state| state.total = total);
     }
 
     /// How many tokens there are. [`Limiter`] has an example.
@@ -200,20 +243,33 @@ impl Limiter {
     }
 
     fn release(&self) {
+        self.change(|state| state.borrowed -= 1);
+    }
+
+    /// Changes how many tokens are free, and sees to those that wait.
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        let mut granted = Vec::new();
         let mut state = self.shared.lock();
-        state.borrowed -= 1;
-        let granted = state.grant();
+        change(&mut state);
+        while !state.grant(&mut granted) {
+            drop(state);
+            state = self.shared.lock();
+        }
+        let suspect = state.suspect();
         drop(state);
         wake_all(granted);
+        if let Some(suspect) = suspect {
+            look(&suspect);
+        }
     }
 }
 
-/// Always panics: whoever might give a token back waits, through however many hops, for this very call.
+/// Always panics: the calls that hold the tokens wait, through however many hops, for this very one.
 fn refuse_self_wait(held: &[&Location<'_>], total: usize) -> ! {
     let places: Vec<_> = held.iter().map(ToString::to_string).collect();
     panic!(
         "deadlock: this call asks for a token of a limiter of {total} whose tokens are all held \
-         by calls that it is nested in; give nested calls a limiter of their own, or \
+         by calls that wait for this one; give nested calls a limiter of their own, or \
          this one more tokens. Those held were asked for at {}",
         places.join(", ")
     );
@@ -265,12 +321,13 @@ impl Future for Acquire {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Permit> {
         let limiter = self.limiter.clone();
-        match self.line {
+        // Cloned before the lock: what that calls is not ours.
+        let known = waits::known(context.waker());
+        let is_known = known.is_some();
+        let waker = known.unwrap_or_else(|| context.waker().clone());
+        let mut state = limiter.shared.lock();
+        let place = match self.line {
             Line::NotYet => {
-                // Looked up and cloned before the lock: what the one locks and the other calls is not ours.
-                let held = tokens_held_by_ancestors(limiter.address());
-                let waker = context.waker().clone();
-                let mut state = limiter.shared.lock();
                 if state.borrowed < state.total && state.waiting.is_empty() {
                     state.borrowed += 1;
                     drop(state);
@@ -279,48 +336,44 @@ impl Future for Acquire {
                     self.line = Line::Done;
                     return Poll::Ready(limiter.permit());
                 }
-                let (borrowed, total) = (state.borrowed, state.total);
-                if is_left_to(held.len(), borrowed, total) {
-                    drop(state);
-                    discard(waker);
-                    refuse_self_wait(&held, total);
-                }
                 let place = state.next_in_line;
                 state.next_in_line += 1;
-                let held = held.len();
-                state.waiting.insert(place, Waiting { waker, held });
+                let told = None;
+                state.waiting.insert(place, Waiting { waker, told });
                 drop(state);
                 self.line = Line::At(place);
-                Poll::Pending
+                place
             }
             Line::At(place) => {
-                let held = tokens_held_by_ancestors(limiter.address());
-                let waker = context.waker().clone();
-                let mut state = limiter.shared.lock();
                 let Some(waiting) = state.waiting.get_mut(&place) else {
                     drop(state);
                     discard(waker);
                     self.line = Line::Done;
                     return Poll::Ready(limiter.permit());
                 };
-                let new = Waiting {
-                    waker,
-                    held: held.len(),
-                };
-                let old = std::mem::replace(waiting, new).waker;
-                let (borrowed, total) = (state.borrowed, state.total);
+                let old = std::mem::replace(&mut waiting.waker, waker);
+                let told = waiting.told.take();
+                let total = state.total;
                 drop(state);
                 discard(old);
-                if is_left_to(held.len(), borrowed, total) {
+                if let Some(held) = told {
                     drop(std::mem::replace(&mut *self, limiter.acquire())); // out of the line
                     refuse_self_wait(&held, total);
                 }
-                Poll::Pending
+                place
             }
-            Line::Done => panic!(
-                "an Acquire was polled after it had given its permit; ask Limiter::acquire for each"
-            ),
+            Line::Done => {
+                drop(state);
+                panic!(
+                    "an Acquire was polled after it had given its permit; ask Limiter::acquire for each"
+                )
+            }
+        };
+        if is_known {
+            let source = limiter.shared.clone();
+            waits::note(Wait::Token { source, place });
         }
+        Poll::Pending
     }
 }
 
@@ -363,6 +416,12 @@ impl fmt::Debug for Acquire {
 #[must_use = "dropping a permit gives the token back"]
 pub struct Permit {
     limiter: Limiter,
+}
+
+impl Held for Permit {
+    fn source(&self) -> Arc<dyn TokenSource> {
+        self.limiter.shared.clone()
+    }
 }
 
 impl Drop for Permit {

@@ -1,7 +1,10 @@
 //! The way into async code, and the smallest thing to do in there.
 
+use crate::call::current_call;
 use crate::kept;
+use crate::waits::{Watch, watched};
 use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::task::Poll;
 
 /// Runs `main` on a fresh event loop on this thread, and returns what it returns.
@@ -20,7 +23,15 @@ use std::task::Poll;
 #[track_caller]
 pub fn run<F: Future>(main: F) -> F::Output {
     let mut event_loop = kept::take();
-    let output = event_loop.enter(main, "footbridge::run");
+    let what = "footbridge::run";
+    let output = match Watch::new(current_call(), false) {
+        // As one type for all of them: few are run in a job that holds a limiter's token.
+        Some(watch) => {
+            let main: Pin<Box<dyn Future<Output = F::Output> + '_>> = Box::pin(main);
+            event_loop.enter(watched(watch, main), what)
+        }
+        None => event_loop.enter(main, what),
+    };
     kept::keep(event_loop);
     output
 }
