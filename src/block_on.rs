@@ -200,7 +200,6 @@ where
 /// ```
 /// use footbridge::{SyncifyError, asyncify, run, syncify};
 /// use std::io;
-use std::task::Poll;
 ///
 /// async fn fetch() -> io::Result<String> { Ok("text".into()) }
 ///
