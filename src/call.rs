@@ -182,14 +182,11 @@ impl Scope {
         ties.token.as_ref().map(|token| token.permit.source())
     }
 
-    /// It waits for these no longer. With the limiter whose token it holds.
-    pub(crate) fn take_waits(&self) -> (Vec<Wait>, Option<Arc<dyn TokenSource>>) {
+    /// It waits for these no longer.
+    pub(crate) fn take_waits(&self) -> Vec<Wait> {
         let mut ties = self.ties.lock();
-        let Some(ties) = &mut *ties else {
-            return Default::default();
-        };
-        let source = ties.token.as_ref().map(|token| token.permit.source());
-        (std::mem::take(&mut ties.waits), source)
+        let waits = ties.as_mut().map(|ties| std::mem::take(&mut ties.waits));
+        waits.unwrap_or_default()
     }
 
     /// What the call waits for, any of which ends its wait, and nothing else does. Empty if that isn't certain.

@@ -12,7 +12,7 @@
 //! ```
 
 use crate::call::{Call, Held};
-use crate::join::{discard, wake, wake_all};
+use crate::join::{discard, wake_all};
 use crate::sync::{Arc, Mutex, unwind_safe};
 use crate::waits::{self, TokenSource, Wait, look};
 use std::collections::BTreeMap;
@@ -56,8 +56,9 @@ struct State {
     borrowed: usize,
     waiting: BTreeMap<u64, Waiting>,
     next_in_line: u64,
-    /// The calls that hold a token and have noted what they wait for, by their addresses.
-    waiting_holders: BTreeMap<usize, Arc<dyn Call>>,
+    /// The calls that hold a token and have noted what they wait for.
+    waiting_holders: BTreeMap<u64, Arc<dyn Call>>,
+    next_holder: u64,
 }
 
 struct Waiting {
@@ -103,14 +104,16 @@ const BATCH: usize = 64;
 
 /// What a token's holder notes here is counted against the tokens: only where all wait they are looked at.
 impl TokenSource for Mutex<State> {
-    fn add_waiting(&self, holder: Arc<dyn Call>) {
-        let address = address_of(&holder);
-        let before = self.lock().waiting_holders.insert(address, holder);
-        discard(before);
+    fn add_waiting(&self, holder: Arc<dyn Call>) -> u64 {
+        let mut state = self.lock();
+        let number = state.next_holder;
+        state.next_holder += 1;
+        state.waiting_holders.insert(number, holder);
+        number
     }
 
-    fn remove_waiting(&self, holder: &Arc<dyn Call>) {
-        let removed = self.lock().waiting_holders.remove(&address_of(holder));
+    fn remove_waiting(&self, number: u64) {
+        let removed = self.lock().waiting_holders.remove(&number);
         discard(removed);
     }
 
@@ -126,20 +129,12 @@ impl TokenSource for Mutex<State> {
         waiting.is_some_and(|waiting| waiting.told.is_none())
     }
 
-    fn tell(&self, place: u64, held: Vec<&'static Location<'static>>) {
+    fn tell(&self, place: u64, held: Vec<&'static Location<'static>>) -> Option<Waker> {
         let mut state = self.lock();
-        let Some(waiting) = state.waiting.get_mut(&place) else {
-            return;
-        };
+        let waiting = state.waiting.get_mut(&place)?;
         waiting.told = Some(held);
-        let waker = std::mem::replace(&mut waiting.waker, Waker::noop().clone());
-        drop(state);
-        wake(waker);
+        Some(std::mem::replace(&mut waiting.waker, Waker::noop().clone()))
     }
-}
-
-fn address_of(call: &Arc<dyn Call>) -> usize {
-    std::ptr::from_ref(call.scope()).addr()
 }
 
 impl Limiter {
@@ -153,6 +148,7 @@ impl Limiter {
                 waiting: BTreeMap::new(),
                 next_in_line: 0,
                 waiting_holders: BTreeMap::new(),
+                next_holder: 0,
             })),
         }
     }

@@ -18,8 +18,10 @@
 //! at once, the last to note sees the whole circle.
 
 use crate::call::Call;
-use crate::join::discard;
-use crate::sync::{Arc, AtomicBool, Ordering, impl_wake, thread_local, waker_ref};
+use crate::join::{discard, wake};
+use crate::sync::{
+    Arc, AtomicBool, Mutex, Ordering, impl_wake, lazy_static, thread_local, waker_ref,
+};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
@@ -39,15 +41,17 @@ pub(crate) enum Wait {
 
 /// A limiter, as seen by what waits for its tokens and by what holds them.
 pub trait TokenSource: Send + Sync {
-    /// A call that holds a token has noted a wait.
-    fn add_waiting(&self, holder: Arc<dyn Call>);
-    fn remove_waiting(&self, holder: &Arc<dyn Call>);
+    /// A call that holds a token has noted a wait. Its number, for `remove_waiting`.
+    fn add_waiting(&self, holder: Arc<dyn Call>) -> u64;
+    fn remove_waiting(&self, number: u64);
     /// The calls that hold the tokens, if each token is held by a call that has noted a wait.
     fn waiting_holders(&self) -> Option<Vec<Arc<dyn Call>>>;
     /// Whether the place is neither served, nor given up, nor told.
     fn is_waiting(&self, place: u64) -> bool;
     /// The wait at this place can never end: the calls that hold the tokens, `held`, wait for it.
-    fn tell(&self, place: u64, held: Vec<&'static Location<'static>>);
+    /// With the waker to call.
+    #[must_use]
+    fn tell(&self, place: u64, held: Vec<&'static Location<'static>>) -> Option<Waker>;
 }
 
 /// The target of the wakers of a future that a call waits for.
@@ -134,7 +138,8 @@ pub(crate) struct Watch {
     /// A cancel of the call ends the wait.
     until_cancelled: bool,
     relay: Option<Arc<Relay>>,
-    noted: bool,
+    // The limiter whose token the call holds, if it does, and the call's number there.
+    noted: Option<Option<(Arc<dyn TokenSource>, u64)>>,
 }
 
 impl Watch {
@@ -144,7 +149,7 @@ impl Watch {
             call: call.filter(|call| call.scope().is_bounded())?,
             until_cancelled,
             relay: None,
-            noted: false,
+            noted: None,
         })
     }
 
@@ -200,20 +205,22 @@ impl Watch {
         if !is_certain || waits.is_empty() {
             return discard(waits);
         }
-        self.noted = true;
-        if let Some(source) = self.call.scope().set_waits(waits, self.until_cancelled) {
-            source.add_waiting(self.call.clone());
-        }
+        let source = self.call.scope().set_waits(waits, self.until_cancelled);
+        let numbered = |source: Arc<dyn TokenSource>| {
+            let number = source.add_waiting(self.call.clone());
+            (source, number)
+        };
+        self.noted = Some(source.map(numbered));
         look(&self.call);
     }
 
     fn forget(&mut self) {
-        if std::mem::take(&mut self.noted) {
-            let (waits, source) = self.call.scope().take_waits();
-            if let Some(source) = source {
-                source.remove_waiting(&self.call);
-            }
-            discard(waits);
+        let Some(source) = self.noted.take() else {
+            return;
+        };
+        discard(self.call.scope().take_waits());
+        if let Some((source, number)) = source {
+            source.remove_waiting(number);
         }
     }
 }
@@ -232,29 +239,32 @@ where
     poll_fn(|context| watch.poll_future(context, |context| future.as_mut().poll(context))).await
 }
 
-/// Looks whether a call that has noted its wait can ever go on, and if not, tells one place in a line: the same one,
-/// whichever of the calls the look begins with.
+/// Looks whether a call that has noted its wait can ever go on, and if not, ends what it waits for, or something on the
+/// way from that back to the call, with a panic.
 ///
-/// Only if what it waits for waits for it in turn, all of it: else what it waits for can never end by itself, and is told
-/// by a look of its own, or nothing that can't end waits for this call.
+/// Only if all that it waits for waits for it in turn. Else what can't end is told by a look of its own, and this call may
+/// go on after that.
 pub(crate) fn look(call: &Arc<dyn Call>) {
-    let mut seen = Seen::default();
-    seen.call(call.clone());
-    let Some(places) = seen.see_all() else { return };
-    if !seen.all_lead_to_the_first() {
+    lazy_static! {
+        static ref TELLING: Mutex<()> = Mutex::new(());
+    }
+    // Without the lock: nearly always something goes on.
+    if Seen::from(call).circle().is_none() {
         return;
     }
-    let address = |source: &Arc<dyn TokenSource>| Arc::as_ptr(source).addr();
-    let first = places
-        .into_iter()
-        .min_by_key(|(source, place)| (address(source), *place));
-    if let Some((source, place)) = first {
-        let holds = |call: &&Arc<dyn Call>| call.scope().holds_token_of(address(&source));
+    // Again, since another thread may have told one of the circle, which is enough.
+    let mut seen = Seen::from(call);
+    let telling = TELLING.lock();
+    let told = seen.circle().and_then(|(source, place)| {
+        let limiter = Arc::as_ptr(&source).addr();
+        let holds = |call: &&Arc<dyn Call>| call.scope().holds_token_of(limiter);
         let holders = seen.calls.iter().filter(holds);
-        source.tell(
-            place,
-            holders.map(|call| call.scope().submitted_at()).collect(),
-        );
+        let held = holders.map(|call| call.scope().submitted_at()).collect();
+        source.tell(place, held)
+    });
+    drop(telling);
+    if let Some(waker) = told {
+        wake(waker);
     }
 }
 
@@ -267,6 +277,18 @@ struct Seen {
 }
 
 impl Seen {
+    fn from(call: &Arc<dyn Call>) -> Self {
+        let mut seen = Self::default();
+        seen.call(call.clone());
+        seen
+    }
+
+    /// The first place in a line on a circle that the call is on, if nothing of it can go on.
+    fn circle(&mut self) -> Option<(Arc<dyn TokenSource>, u64)> {
+        let first = self.see_all()?;
+        self.all_lead_to_the_first().then_some(first)
+    }
+
     fn number(&mut self, address: usize) -> (usize, bool) {
         let next = self.numbers.len();
         let number = *self.numbers.entry(address).or_insert(next);
@@ -281,9 +303,9 @@ impl Seen {
         number
     }
 
-    /// All that `calls` lead to. None if something of it may go on.
-    fn see_all(&mut self) -> Option<Vec<(Arc<dyn TokenSource>, u64)>> {
-        let mut places = Vec::new();
+    /// Sees all that the call leads to, and gives the first place among it. None if something of it may go on.
+    fn see_all(&mut self) -> Option<(Arc<dyn TokenSource>, u64)> {
+        let mut first = None;
         let mut next = 0;
         while let Some(call) = self.calls.get(next).cloned() {
             next += 1;
@@ -301,14 +323,14 @@ impl Seen {
                         if !source.is_waiting(place) {
                             return None;
                         }
-                        places.push((source, place));
+                        first.get_or_insert((source, place));
                         to
                     }
                 };
                 self.edges.push((from, to));
             }
         }
-        Some(places)
+        first
     }
 
     fn source(&mut self, source: &Arc<dyn TokenSource>) -> Option<usize> {

@@ -1,11 +1,12 @@
 //! Tokens are asked for, handed over, given back, and their number is changed.
 
-use footbridge::{Asyncify, Limiter, Pool};
-use loom_tests::internals::block_on;
-use loom_tests::{Data, explore, explore_within, spawn};
-use std::future::Future;
+use footbridge::{Asyncify, Limiter, Pool, run};
+use loom_tests::internals::{Job, Outcome, Run, Runner, Token, block_on};
+use loom_tests::{Arc, Data, explore, explore_within, spawn};
+use std::future::{Future, poll_fn};
+use std::panic::Location;
 use std::pin::pin;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 fn acquire(limiter: &Limiter) -> footbridge::Permit {
@@ -104,5 +105,82 @@ fn a_detached_call_in_line_against_the_release_is_submitted() {
         assert_eq!(data.get(), 1);
         releasing.join().unwrap();
         pool.shutdown(Duration::MAX).unwrap();
+    });
+}
+
+/// Gets in line, on a loop of its own, and is done when it is woken: served, or told that it can never be. (Polled again it
+/// would panic then, and a panic that unwinds isn't for models.)
+fn wait_in_line(limiter: &Limiter) {
+    let mut acquire = pin!(limiter.acquire());
+    let mut asked = false;
+    run(poll_fn(|context| {
+        match std::mem::replace(&mut asked, true) {
+            false => acquire.as_mut().poll(context).map(drop),
+            true => Poll::Ready(()),
+        }
+    }));
+}
+
+#[test]
+fn a_holder_that_begins_to_wait_against_the_call_that_gets_in_line_is_a_deadlock_found() {
+    explore_within(2, || {
+        let pool = Pool::builder().max_threads(1).build();
+        let (limiter, inner) = (Limiter::new(1), pool.clone());
+        let asked = limiter.clone();
+        let bounded = Asyncify::new().pool(&pool).limiter(&limiter);
+        let holder = bounded.wrap(move || {
+            let asked = asked.clone();
+            inner.spawn_blocking(move || wait_in_line(&asked)).join();
+        });
+        holder().join();
+        pool.shutdown(Duration::MAX).unwrap();
+    });
+}
+
+/// Nobody asks.
+struct Nobody;
+
+impl Runner for Nobody {
+    fn offer(&mut self) {}
+    fn withdraw(&mut self, _done: bool) {}
+}
+
+#[test]
+fn of_two_that_begin_to_wait_for_each_other_one_is_told() {
+    explore_within(3, || {
+        let limiters = [Limiter::new(1), Limiter::new(1)];
+        let both = [0, 1].map(|own: usize| {
+            let other = limiters[1 - own].clone();
+            let mut job = Job::new(move || wait_in_line(&other), Location::caller());
+            job.set_token(Token::new(0, limiters[own].try_acquire().unwrap()));
+            Arc::new(job)
+        });
+        let [first, second] = both;
+        let first = spawn(move || first.run(&mut Nobody));
+        second.run(&mut Nobody);
+        first.join().unwrap();
+        assert!(
+            limiters
+                .iter()
+                .all(|limiter| limiter.available_tokens() == 1)
+        );
+    });
+}
+
+#[test]
+fn a_release_against_a_lowering_tells_the_wait_that_can_never_end() {
+    explore_within(2, || {
+        let pool = Pool::builder().max_threads(1).build();
+        let limiter = Limiter::new(2);
+        let held = limiter.try_acquire();
+        let asked = limiter.clone();
+        let bounded = Asyncify::new().pool(&pool).limiter(&limiter);
+        bounded.wrap(move || wait_in_line(&asked))().detach();
+        let lowering = limiter.clone();
+        let lowering = spawn(move || lowering.set_total_tokens(1));
+        drop(held);
+        lowering.join().unwrap();
+        pool.shutdown(Duration::MAX).unwrap();
+        assert_eq!(limiter.borrowed_tokens(), 0);
     });
 }
