@@ -185,10 +185,7 @@ fn a_deadlock_is_found_through_each_way_to_wait() {
         // What is made where the function is made, and where it is polled, is nested in the call.
         |limiter| {
             let limiter = limiter.clone();
-            syncify(move || {
-                spawn_blocking(move || await_token(&limiter))
-            })()
-            .unwrap();
+            syncify(move || spawn_blocking(move || await_token(&limiter)))().unwrap();
         },
         |limiter| {
             let limiter = limiter.clone();
