@@ -352,7 +352,9 @@ impl<R> BlockingTask<R> {
     }
 
     /// Blocks this thread until the call is over, and gives its result. A job that calls it gives its
-    /// own place in the pool back for as long as it waits.
+    /// own place in the pool back for as long as it waits. Should the caller of that job go away, it waits on: there is no
+    /// error to return, and the call is its own. It finds out after that, with
+    /// [`check_cancelled`](crate::check_cancelled); or awaits the call in [`syncify`](crate::syncify), which is ended.
     ///
     /// # Panics
     /// On a thread that runs a loop, and on the one that owns the loop which the job belongs to, while

@@ -301,6 +301,10 @@ pub(crate) fn enter_call(call: Option<Arc<dyn Call>>) -> impl Drop {
 /// gone away, and the answer is `Ok`: nor on a thread that the job has started itself. Cheap: a thread-local and one
 /// atomic load. `check_cancelled()?` does in a function that returns `io::Result`, too.
 ///
+/// A job that waits is told where it waits, if that is in [`syncify`](crate::syncify),
+/// [`Handle::block_on`](crate::Handle::block_on) or [`JoinHandle::join`](crate::JoinHandle::join). A
+/// [`BlockingTask::join`](crate::BlockingTask::join), and a [`run`](crate::run), go on to their end: ask after them.
+///
 /// # Errors
 /// [`Cancelled`], from when the caller is gone until the job ends.
 ///

@@ -25,11 +25,27 @@ use std::task::{Context, Poll, Waker};
 /// Bounds how many may do something at once: jobs of [`Asyncify::limiter`](crate::Asyncify::limiter),
 /// or whatever holds a [`Permit`].
 ///
-/// A call that could only wait for itself, because the calls that it is nested in hold the tokens, panics
-/// instead. (A call is nested in the job that makes it, until it is detached.) Two that wait for each other can't be
-/// seen, nor can a job that waits for a task which asks: where a job that holds a token may ask for another, see
-/// to it that there are more tokens than such jobs, or give the nested calls a limiter of their own.
-/// And a [`Permit`] belongs to no call: who awaits a bounded call while holding the last one waits for ever.
+/// # Deadlocks
+/// A job that holds a token may ask for another one, and so may what it calls. Where each token is held by a call
+/// that waits, directly or through others, for the very call that asks, that one would wait for ever: it panics
+/// instead. So does one of several that hold a token each and wait for each other's, of this limiter or of several.
+///
+/// A panic comes only where the wait can't end by itself: a `timeout` around the call, or anything else awaited beside it
+/// that may come first, keeps it waiting. (A cancel from outside, the end of the loop, and more
+/// [tokens](Self::set_total_tokens) can still come. None of the three is counted on.)
+///
+/// Not every deadlock is found. These waits are seen: a [`join`](crate::BlockingTask::join) of the call, and awaiting it, or
+/// an [`acquire`](Self::acquire), in the async function of a [`syncify`](crate::syncify) or
+/// [`block_on`](crate::Handle::block_on) or in the main future of a [`run`](crate::run). These are not, and the call waits for
+/// ever: a task that is spawned and awaited, several calls in a [`gather`](crate::gather), an executor that isn't ours, a
+/// job that was submitted outside of every call that holds a token, a token held by a [`Permit`] of yours and not by
+/// a call. There, see to it that there are more tokens than jobs that hold one and ask for another, or give the
+/// nested calls a limiter of their own.
+///
+/// # Wakers
+/// Tokens given back are passed on by calling the wakers of those that wait, one after the other, on the thread
+/// that gives back. A waker that gives back tokens in its turn leaves the wakers of these to that thread, for later. So a
+/// waker mustn't wait until another waiter of a limiter has gone on. (Those of all common executors only queue a task.)
 ///
 /// Cloning it gives another handle to the same tokens. Dropping the handles takes no token from who
 /// holds one or waits for one. Works on any executor.
@@ -157,8 +173,8 @@ impl Limiter {
     /// future in any state loses no token.
     ///
     /// # Panics
-    /// When polled by code that could only wait for itself: if every token that is taken is held by
-    /// calls that this one is nested in. The text names where those were asked for.
+    /// Where the wait could never end, since every token is held by a call that waits for this one, as far as
+    /// [that can be seen](Self#deadlocks). The text names where those calls were asked for.
     ///
     /// ```
     /// use footbridge::{Limiter, run};

@@ -13,6 +13,11 @@ use std::task::Poll;
 /// they were spawned. Jobs on worker threads that nobody awaits any more are not waited for: await what has to be
 /// done. ([`Pool::shutdown`](crate::Pool::shutdown), of a pool of your own, waits for those that have begun.)
 ///
+/// In a job, `run` isn't ended when the job's caller goes away: it returns what `main` returns and nothing else. `main` finds
+/// out with [`check_cancelled`](crate::check_cancelled). An async function that is to be dropped then belongs in
+/// [`Syncify::raise_sync_error(false)`](crate::Syncify::raise_sync_error), which runs it on a loop here, too, if there is
+/// no other.
+///
 /// # Panics
 /// If an event loop runs on this thread already, before `main` is touched. A panic of `main` is
 /// passed on once the loop has ended.

@@ -1,5 +1,5 @@
 //! What is called a deadlock: a wait for a token that can never end, since each token is held by a call that waits for
-//! it. And what isn't: a wait that anything else can still end. (Decisions 3 and 23)
+//! it. And what isn't: a wait that anything else can still end. (Decision 3)
 #![cfg(not(footbridge_loom))]
 
 mod common;
