@@ -119,7 +119,16 @@ fn is_told_in_line(limiter: &Limiter) -> bool {
             true => Poll::Ready(()),
         }
     }));
-    format!("{limiter:?}").contains("waiting: 1")
+    !format!("{limiter:?}").contains("waiting: 0")
+}
+
+/// A job that asks for a token of `asked`, holds one of `own`, and counts when it is told.
+fn asks(own: &Limiter, asked: &Limiter, told: &Data) -> Arc<impl Run + 'static> {
+    let (asked, told) = (asked.clone(), told.clone());
+    let f = move || told.add(is_told_in_line(&asked).into());
+    let mut job = Job::new(f, Location::caller());
+    job.set_token(Token::new(0, own.try_acquire().unwrap()));
+    Arc::new(job)
 }
 
 #[test]
@@ -141,21 +150,26 @@ fn a_holder_that_begins_to_wait_against_the_call_that_gets_in_line_is_a_deadlock
 #[test]
 fn of_two_that_begin_to_wait_for_each_other_one_is_told() {
     explore_within(3, || {
-        let limiters = [Limiter::new(1), Limiter::new(1)];
-        let told = Data::default();
-        let both = [0, 1].map(|own: usize| {
-            let other = limiters[1 - own].clone();
-            let told = told.clone();
-            let f = move || told.add(is_told_in_line(&other).into());
-            let mut job = Job::new(f, Location::caller());
-            job.set_token(Token::new(0, limiters[own].try_acquire().unwrap()));
-            Arc::new(job)
-        });
-        let [first, second] = both;
+        let (one, other, told) = (Limiter::new(1), Limiter::new(1), Data::default());
+        let (first, second) = (asks(&one, &other, &told), asks(&other, &one, &told));
         let first = spawn(move || first.run(&mut ()));
         second.run(&mut ());
         first.join().unwrap();
         assert_eq!(told.get(), 1);
+    });
+}
+
+#[test]
+fn a_wait_behind_a_circle_is_served_and_not_told() {
+    explore_within(3, || {
+        let (limiter, other) = (Limiter::new(1), Limiter::new(1));
+        let (told, wrong) = (Data::default(), Data::default());
+        let circle = asks(&limiter, &limiter, &told);
+        let behind = asks(&other, &limiter, &wrong);
+        let circle = spawn(move || circle.run(&mut ()));
+        behind.run(&mut ());
+        circle.join().unwrap();
+        assert_eq!((told.get(), wrong.get()), (1, 0));
     });
 }
 
