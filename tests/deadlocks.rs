@@ -7,13 +7,14 @@ mod common;
 use common::{ms, panic_of, poll_once, text_of, until, watched};
 use footbridge::time::timeout;
 use footbridge::{
-    Asyncify, BlockingTask, JoinHandle, Limiter, Syncify, gather, run, spawn, spawn_blocking,
-    syncify, yield_now,
+    Asyncify, BlockingTask, EventLoop, JoinHandle, Limiter, Pool, Syncify, gather, run, spawn,
+    spawn_blocking, syncify, yield_now,
 };
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
+use std::task::Poll;
 
 fn are_waiting(limiter: &Limiter, count: usize) -> bool {
     format!("{limiter:?}").contains(&format!("waiting: {count} "))
@@ -324,5 +325,100 @@ fn a_limiter_without_tokens_holds_up_and_is_not_a_deadlock() {
             limiter.set_total_tokens(1);
             assert_eq!(holder.await.unwrap(), Ok(()));
         });
+    });
+}
+
+#[test]
+fn a_wait_that_was_told_is_out_of_line_though_its_future_lives_on_and_may_ask_anew() {
+    watched(|| {
+        let limiter = Limiter::new(1);
+        let asked = limiter.clone();
+        let holder = holding(&limiter, move || {
+            run(async {
+                let mut acquire = asked.acquire();
+                let text = poll_fn(|context| {
+                    let polled = outcome(|| Pin::new(&mut acquire).poll(context));
+                    polled.map_or_else(Poll::Ready, |it| it.map(|_| unreachable!()))
+                })
+                .await;
+                assert!(text.starts_with("deadlock"), "{text}");
+                assert!(are_waiting(&asked, 0));
+                asked.set_total_tokens(2);
+                drop(acquire.await);
+            });
+        });
+        run(holder);
+        assert_eq!(limiter.borrowed_tokens(), 0);
+    });
+}
+
+#[test]
+fn a_call_whose_caller_is_gone_is_not_taken_to_wait_before_its_loop_has_turned() {
+    watched(|| {
+        let (limiter, other) = (Limiter::new(1), Limiter::new(1));
+        let mut event_loop = EventLoop::new();
+        let (open, gate) = mpsc::channel();
+        let (begun, has_begun) = mpsc::channel();
+        let asked = limiter.clone();
+        let mut second = holding(&other, move || {
+            begun.send(()).unwrap();
+            gate.recv().unwrap();
+            outcome(|| drop(run(asked.acquire())))
+        });
+        assert!(poll_once(&mut second).is_pending());
+        has_begun.recv().unwrap();
+        let asked = other.clone();
+        let mut first = holding(&limiter, move || {
+            syncify(async move || drop(asked.acquire().await))().unwrap_err()
+        });
+        assert!(
+            event_loop
+                .run_until(async { poll_once(&mut first) })
+                .is_pending()
+        );
+        while !are_waiting(&other, 1) {
+            event_loop.tick();
+        }
+        drop(first); // its function is to be dropped, when the loop turns
+        open.send(()).unwrap();
+        until(|| are_waiting(&limiter, 1) || second.is_finished());
+        assert!(!second.is_finished());
+        until(|| {
+            event_loop.tick();
+            second.is_finished()
+        });
+        assert_eq!(second.join(), Ok(()));
+    });
+}
+
+#[test]
+fn jobs_that_ask_in_one_order_are_never_told_of_a_deadlock() {
+    // Each holds a token of a limiter and asks for one of the next one, in one way or another.
+    fn descend(limiters: &[Limiter], number: usize) {
+        let Some((limiter, others)) = limiters.split_first() else {
+            return;
+        };
+        let others = others.to_vec();
+        let call = holding(limiter, move || descend(&others, number / 3));
+        match number % 3 {
+            0 => call.join(),
+            1 => run(call),
+            _ => drop(syncify(async |call: BlockingTask<()>| call.await)(call)),
+        }
+    }
+    watched(|| {
+        let pool = Pool::builder().max_threads(16).build();
+        let mut event_loop = EventLoop::builder().pool(&pool).build();
+        let limiters: Vec<_> = [3, 2, 1, 1].map(Limiter::new).into();
+        let jobs = (0..600).map(|number| {
+            let limiters = limiters.clone();
+            pool.spawn_blocking(move || descend(&limiters, number))
+        });
+        event_loop.run_until(async { gather(jobs).await });
+        assert!(
+            limiters
+                .iter()
+                .all(|it| it.borrowed_tokens() == 0 && are_waiting(it, 0))
+        );
     });
 }
