@@ -91,8 +91,8 @@ impl Asyncify {
     /// Has each call wait for a token of `limiter` before it is submitted. The token is free again when
     /// the job's thread is: also where the call is dropped while the job runs.
     ///
-    /// A call whose limiter's tokens are all held by calls that it is nested in panics when it is
-    /// awaited, since it could only wait for itself.
+    /// A call whose limiter's tokens are all held by calls that wait for it panics where it is awaited, instead of
+    /// waiting for ever: as far as [that can be seen](Limiter#deadlocks).
     ///
     /// ```
     /// use footbridge::{Asyncify, Limiter, gather, run};

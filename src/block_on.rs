@@ -1,20 +1,22 @@
-//! A thread waits for an async function: on the loop that it belongs to, or on a temporary one.
+//! A thread waits for an async function, on the loop that it belongs to or on a temporary one, or for a task.
 //!
 //! The rule: a cancel of the job that waits here is never lost. It finds the task to abort, or
 //! `begin_wait` finds the job cancelled and the task is aborted here. And the answer is awaited even then:
 //! the job is told that it was cancelled when the function is gone.
 
-use crate::call::{Call, Cancelled, current_call, enter_call};
-use crate::handle::Handle;
+use crate::call::{Call, Cancelled, Nested, current_call, enter_call};
+use crate::handle::{Handle, JoinHandle, refuse_loop_thread};
 use crate::join::JoinError;
 use crate::kept;
 use crate::parker;
 use crate::place;
 use crate::queue;
 use crate::sync::{Arc, current_thread};
+use crate::waits::{Watch, watched};
 use std::fmt;
 use std::future::{Future, IntoFuture, poll_fn};
 use std::io;
+use std::task::Poll;
 
 /// On a loop of its own, which ends with it.
 pub(crate) fn run_here<M, F>(make: M) -> Result<F::Output, SyncifyError>
@@ -30,8 +32,12 @@ where
         return Ok(output);
     };
     // In a job, whose caller may go away: then the future is dropped, here.
-    let task = event_loop.spawn(async { make().await });
-    if call.scope().begin_wait(task.cell.clone()).is_err() {
+    let task = match Watch::new(Some(call.clone()), true) {
+        Some(watch) => event_loop.spawn(watched(watch, Box::pin(async { make().await }))),
+        None => event_loop.spawn(async { make().await }),
+    };
+    let nested = Nested::Function(task.cell.clone());
+    if call.scope().begin_wait(nested).is_err() {
         return Err(SyncifyError::Cancelled);
     }
     let result = event_loop.run_until(task);
@@ -84,6 +90,55 @@ impl Handle {
     }
 }
 
+impl<T: 'static> JoinHandle<T> {
+    /// Blocks this thread until the task has ended. A job that calls it gives its place in the pool
+    /// back for as long as it waits.
+    ///
+    /// # Errors
+    /// As awaiting it: if the task panicked, was aborted, or its loop ended first. And in a job whose caller goes away,
+    /// with an error that says so ([`is_cancelled`](JoinError::is_cancelled)): the wait ends. The task, which was
+    /// spawned by itself, is detached and runs on, as if its handle had been dropped. To end it with the wait, let
+    /// [`syncify`](crate::syncify) or [`Handle::block_on`] run it.
+    ///
+    /// # Panics
+    /// On a thread that runs a loop: await the handle there. And on the thread that owns the task's loop,
+    /// while the task hasn't ended: nobody else could run it, so hand the handle to
+    /// [`run_until`](crate::EventLoop::run_until) instead.
+    ///
+    /// ```
+    /// use footbridge::{Handle, run, spawn_blocking};
+    ///
+    /// run(async {
+    ///     let job = spawn_blocking(|| {
+    ///         let page = Handle::current().spawn(|| async { "page" }); // begins at once
+    ///         let title = "title"; // what this thread does meanwhile
+    ///         (title, page.join().unwrap())
+    ///     });
+    ///     assert_eq!(job.await, ("title", "page"));
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn join(self) -> Result<T, JoinError> {
+        // What has ended needs nobody to run it.
+        let owner = (!self.is_finished()).then_some(self.owner);
+        refuse_loop_thread("JoinHandle::join", owner);
+        let Some(call) = current_call() else {
+            return parker::block_on(|context| self.cell.poll(context));
+        };
+        let result = parker::block_on(|context| {
+            let result = self.cell.poll(context);
+            let nested = || Nested::Task(context.waker().clone());
+            // A cancel finds the waker, or it is found here.
+            if result.is_pending() && call.scope().begin_wait(nested()).is_err() {
+                return Poll::Ready(Err(JoinError::caller_gone()));
+            }
+            result
+        });
+        call.scope().end_wait();
+        result
+    }
+}
+
 /// On `home`, with this thread's place in its pool left for as long as it waits.
 pub(crate) fn wait_for<M, F>(home: &Handle, make: M) -> Result<F::Output, SyncifyError>
 where
@@ -111,7 +166,8 @@ where
     let on_behalf_of = call.clone();
     let task = home.spawn(move || polled_for(on_behalf_of, make));
     // From here on whoever cancels the job finds the task, or the job finds itself cancelled.
-    if call.scope().begin_wait(task.cell.clone()).is_err() {
+    let nested = Nested::Function(task.cell.clone());
+    if call.scope().begin_wait(nested).is_err() {
         task.abort();
     }
     let result = parker::block_on(|context| task.cell.poll(context));
@@ -129,9 +185,13 @@ where
         let _call = enter_call(Some(call.clone()));
         Box::pin(make().into_future())
     };
+    let mut watch = Watch::new(Some(call.clone()), true);
     poll_fn(move |context| {
         let _call = enter_call(Some(call.clone()));
-        future.as_mut().poll(context)
+        match &mut watch {
+            Some(watch) => watch.poll_future(context, |context| future.as_mut().poll(context)),
+            None => future.as_mut().poll(context),
+        }
     })
 }
 

@@ -16,6 +16,7 @@ use crate::parker;
 use crate::pool::Pool;
 use crate::queue;
 use crate::sync::{Arc, now, unwind_safe, waker};
+use crate::waits::{self, Wait, Watch};
 use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
@@ -292,6 +293,8 @@ impl<R> BlockingTask<R> {
     }
 
     fn poll_job(&mut self, context: &mut Context<'_>, is_quick: bool) -> Poll<R> {
+        let known = waits::known(context.waker());
+        let context = &mut Context::from_waker(known.as_ref().unwrap_or(context.waker()));
         if self.advance(context).is_pending() {
             return Poll::Pending;
         }
@@ -304,6 +307,9 @@ impl<R> BlockingTask<R> {
         if result.is_ready() {
             self.job = None;
         } else {
+            if known.is_some() {
+                waits::note(Wait::Call(job.clone().into_call()));
+            }
             self.retry_refused(context);
         }
         result
@@ -346,7 +352,9 @@ impl<R> BlockingTask<R> {
     }
 
     /// Blocks this thread until the call is over, and gives its result. A job that calls it gives its
-    /// own place in the pool back for as long as it waits.
+    /// own place in the pool back for as long as it waits. Should the caller of that job go away, it waits on: there is no
+    /// error to return, and the call is its own. It finds out after that, with
+    /// [`check_cancelled`](crate::check_cancelled); or awaits the call in [`syncify`](crate::syncify), which is ended.
     ///
     /// # Panics
     /// On a thread that runs a loop, and on the one that owns the loop which the job belongs to, while
@@ -361,8 +369,12 @@ impl<R> BlockingTask<R> {
         let home = home.filter(|home| !home.is_closed());
         refuse_loop_thread("BlockingTask::join", home.map(|home| home.inbox.owner()));
         let patience = Cell::new(None);
+        let mut watch = Watch::new(bounded_call(), false);
         parker::block_on_patiently(&patience, |context| {
-            let result = self.poll_job(context, true);
+            let result = match &mut watch {
+                Some(watch) => watch.poll_blocked(context, |context| self.poll_job(context, true)),
+                None => self.poll_job(context, true),
+            };
             let is_refused = self.refused_by().is_some();
             patience.set(is_refused.then_some(RETRY));
             result

@@ -1,23 +1,25 @@
-//! What a blocking call knows of where it comes from: the loop it belongs to, the calls that it is nested
-//! in, and whether its caller has gone away.
+//! What a blocking call knows of where it comes from and of what it waits for: the loop it belongs to, whether its
+//! caller has gone away, which calls and tokens end its wait.
 //!
 //! The rule: that the caller is gone, and that the job waits for a nested call, stand under one
 //! lock. Between two of them a job could begin to wait after it had been looked for, and for ever.
 
 use crate::handle::Handle;
-use crate::join::{Erased, discard};
+use crate::join::{Erased, discard, wake};
 use crate::queue;
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering, thread_local};
+use crate::waits::{TokenSource, Wait};
 use std::cell::RefCell;
 use std::fmt;
 use std::io;
 use std::panic::Location;
+use std::task::Waker;
 
 /// The part of a job that its nested calls, and its caller, share.
 pub struct Scope {
     home: Option<Handle>,
     submitted_at: &'static Location<'static>,
-    // It holds a token, or some call does that it is nested in. Set before it is submitted.
+    // It holds a token, or a call that it is nested in does. Set before it is submitted.
     bounded: bool,
     // Written under the lock; those who only ask don't take it.
     gone: AtomicBool,
@@ -32,23 +34,37 @@ struct Ties {
     nested: Option<Nested>,
     parent: Option<Arc<dyn Call>>,
     token: Option<Token>,
+    waits: Vec<Wait>,
+    // A cancel ends the `waits`.
+    until_cancelled: bool,
 }
 
-/// The async function that a job waits for: its task is aborted if the job's caller goes away.
-pub(crate) type Nested = Arc<dyn Erased + Send + Sync>;
+/// What a job waits for that ends if the job's caller goes away.
+pub(crate) enum Nested {
+    /// An async function: its task is aborted.
+    Function(Arc<dyn Erased + Send + Sync>),
+    /// A task that the job has not spawned for itself alone: the thread that waits for it is woken, and asks `is_gone`.
+    Task(Waker),
+}
 
 /// A limiter's token that a job holds, given back when this is dropped.
 pub struct Token {
     limiter: usize,
-    _permit: Box<dyn Send>,
+    permit: Box<dyn Held>,
+}
+
+/// A permit that a job holds.
+pub trait Held: Send {
+    /// The limiter that it is of.
+    fn source(&self) -> Arc<dyn TokenSource>;
 }
 
 impl Token {
     /// `limiter` is the address of the one that the permit is of.
-    pub fn new(limiter: usize, permit: impl Send + 'static) -> Self {
+    pub fn new(limiter: usize, permit: impl Held + 'static) -> Self {
         Self {
             limiter,
-            _permit: Box::new(permit),
+            permit: Box::new(permit),
         }
     }
 }
@@ -112,8 +128,10 @@ impl Scope {
         self.gone.store(true, Ordering::Release); // Pairs with the load in `is_gone`.
         let nested = ties.as_mut().and_then(|ties| ties.nested.take());
         drop(ties);
-        if let Some(nested) = nested {
-            nested.abort();
+        match nested {
+            Some(Nested::Function(task)) => task.abort(),
+            Some(Nested::Task(waker)) => wake(waker),
+            None => {}
         }
     }
 
@@ -130,7 +148,9 @@ impl Scope {
             drop(nested);
             return Err(Cancelled(()));
         }
-        ties.get_or_insert_default().nested = Some(nested);
+        let before = ties.get_or_insert_default().nested.replace(nested);
+        drop(ties);
+        drop(before);
         Ok(())
     }
 
@@ -141,6 +161,46 @@ impl Scope {
             .as_mut()
             .and_then(|ties| ties.nested.take());
         drop(nested);
+    }
+
+    /// Whether it holds a token, or a call that it is nested in does.
+    pub(crate) fn is_bounded(&self) -> bool {
+        self.bounded
+    }
+
+    /// Says what the call waits for, and gives the limiter whose token it holds.
+    pub(crate) fn set_waits(
+        &self,
+        waits: Vec<Wait>,
+        until_cancelled: bool,
+    ) -> Option<Arc<dyn TokenSource>> {
+        self.tied.store(true, Ordering::Relaxed); // As in `tie`: the thread that runs the job waits.
+        let mut ties = self.ties.lock();
+        let ties = ties.get_or_insert_default();
+        ties.waits = waits; // There were none.
+        ties.until_cancelled = until_cancelled;
+        ties.token.as_ref().map(|token| token.permit.source())
+    }
+
+    /// It waits for these no longer.
+    pub(crate) fn take_waits(&self) -> Vec<Wait> {
+        let mut ties = self.ties.lock();
+        let waits = ties.as_mut().map(|ties| std::mem::take(&mut ties.waits));
+        waits.unwrap_or_default()
+    }
+
+    /// What the call waits for, any of which ends its wait, and nothing else does. Empty if that isn't certain.
+    pub(crate) fn waits(&self) -> Vec<Wait> {
+        let ties = self.ties.lock();
+        let ties = ties.as_ref();
+        let ties = ties.filter(|ties| !(ties.until_cancelled && self.is_gone()));
+        ties.map_or_else(Vec::new, |ties| ties.waits.clone())
+    }
+
+    pub(crate) fn holds_token_of(&self, limiter: usize) -> bool {
+        let ties = self.ties.lock();
+        let token = ties.as_ref().and_then(|ties| ties.token.as_ref());
+        token.is_some_and(|token| token.limiter == limiter)
     }
 
     /// Nobody waits for this call on behalf of another one any more.
@@ -211,7 +271,7 @@ pub(crate) fn current_call() -> Option<Arc<dyn Call>> {
     CALL.try_with(|call| call.borrow().clone()).ok().flatten()
 }
 
-/// The same, if it or a call that it is nested in holds a token: nobody asks for ancestors but for their tokens.
+/// The same, if it or a call that it is nested in holds a token.
 pub(crate) fn bounded_call() -> Option<Arc<dyn Call>> {
     CALL.try_with(|call| {
         let call = call.borrow();
@@ -235,27 +295,15 @@ pub(crate) fn enter_call(call: Option<Arc<dyn Call>>) -> impl Drop {
     Restore(before.ok().flatten())
 }
 
-/// Where the tokens of `limiter` were asked for that the current call and those it is nested in hold.
-pub(crate) fn tokens_held_by_ancestors(limiter: usize) -> Vec<&'static Location<'static>> {
-    let mut asked_at = Vec::new();
-    let mut call = bounded_call();
-    while let Some(this) = call {
-        let scope = this.scope();
-        let ties = scope.ties.lock();
-        let token = ties.as_ref().and_then(|ties| ties.token.as_ref());
-        if token.is_some_and(|token| token.limiter == limiter) {
-            asked_at.push(scope.submitted_at);
-        }
-        call = ties.as_ref().and_then(|ties| ties.parent.clone());
-    }
-    asked_at
-}
-
 /// Inside a job: has the caller gone away? A job that takes long asks now and then, and stops.
 ///
 /// The caller is gone once the future of the call has been dropped. Outside a job nobody can have
 /// gone away, and the answer is `Ok`: nor on a thread that the job has started itself. Cheap: a thread-local and one
 /// atomic load. `check_cancelled()?` does in a function that returns `io::Result`, too.
+///
+/// A job that waits is told where it waits, if that is in [`syncify`](crate::syncify),
+/// [`Handle::block_on`](crate::Handle::block_on) or [`JoinHandle::join`](crate::JoinHandle::join). A
+/// [`BlockingTask::join`](crate::BlockingTask::join), and a [`run`](crate::run), go on to their end: ask after them.
 ///
 /// # Errors
 /// [`Cancelled`], from when the caller is gone until the job ends.

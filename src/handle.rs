@@ -4,7 +4,6 @@
 //! loop is a closure, which makes the future there; so the future needn't be `Send`.
 
 use crate::join::{Erased, JoinCell, JoinError, contain};
-use crate::parker;
 use crate::queue::{self, Inbox, Post};
 use crate::sync::{Arc, ThreadId, current_thread, unwind_safe};
 use crate::task::Task;
@@ -215,37 +214,6 @@ impl<T: 'static> JoinHandle<T> {
     /// Whether the task has ended, in whichever way. [`yield_now`](crate::yield_now) has an example.
     pub fn is_finished(&self) -> bool {
         self.cell.is_complete()
-    }
-
-    /// Blocks this thread until the task has ended. A job that calls it gives its place in the pool
-    /// back for as long as it waits.
-    ///
-    /// # Errors
-    /// As awaiting it: if the task panicked, was aborted, or its loop ended first.
-    ///
-    /// # Panics
-    /// On a thread that runs a loop: await the handle there. And on the thread that owns the task's loop,
-    /// while the task hasn't ended: nobody else could run it, so hand the handle to
-    /// [`run_until`](crate::EventLoop::run_until) instead.
-    ///
-    /// ```
-    /// use footbridge::{Handle, run, spawn_blocking};
-    ///
-    /// run(async {
-    ///     let job = spawn_blocking(|| {
-    ///         let page = Handle::current().spawn(|| async { "page" }); // begins at once
-    ///         let title = "title"; // what this thread does meanwhile
-    ///         (title, page.join().unwrap())
-    ///     });
-    ///     assert_eq!(job.await, ("title", "page"));
-    /// });
-    /// ```
-    #[track_caller]
-    pub fn join(self) -> Result<T, JoinError> {
-        // What has ended needs nobody to run it.
-        let owner = (!self.is_finished()).then_some(self.owner);
-        refuse_loop_thread("JoinHandle::join", owner);
-        parker::block_on(|context| self.cell.poll(context))
     }
 }
 

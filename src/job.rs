@@ -117,6 +117,7 @@ pub trait Outcome<R>: Run + Call {
     /// It shall run, and nobody wants its result.
     fn disown(&self);
     fn into_queued(self: Arc<Self>) -> Queued;
+    fn into_call(self: Arc<Self>) -> Arc<dyn Call>;
 }
 
 impl<F, R> Job<F, R>
@@ -319,6 +320,10 @@ where
     }
 
     fn into_queued(self: Arc<Self>) -> Queued {
+        self
+    }
+
+    fn into_call(self: Arc<Self>) -> Arc<dyn Call> {
         self
     }
 }

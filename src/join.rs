@@ -82,7 +82,8 @@ pub(crate) fn wake_all(wakers: Vec<Waker>) {
     }
 }
 
-/// Why a task has no value: it panicked, it was aborted, or its loop ended first.
+/// Why a task has no value: it panicked, it was aborted, or its loop ended first. Or why a job that waited for one
+/// gets none: the job's caller has gone away.
 ///
 /// ```
 /// footbridge::run(async {
@@ -99,6 +100,7 @@ enum Why {
     Panic(Mutex<Payload>),
     Aborted,
     LoopClosed,
+    CallerGone,
 }
 
 impl JoinError {
@@ -114,6 +116,10 @@ impl JoinError {
         Self(Why::LoopClosed)
     }
 
+    pub(crate) const fn caller_gone() -> Self {
+        Self(Why::CallerGone)
+    }
+
     pub(crate) fn is_loop_closed(&self) -> bool {
         matches!(self.0, Why::LoopClosed)
     }
@@ -123,7 +129,8 @@ impl JoinError {
         matches!(self.0, Why::Panic(_))
     }
 
-    /// Whether the task was aborted, or dropped because its loop ended.
+    /// Whether the task was aborted, or dropped because its loop ended; or nobody waits for it any more, because the
+    /// caller of the job that did has gone away.
     /// [`JoinHandle::abort`](crate::JoinHandle::abort) has an example.
     pub fn is_cancelled(&self) -> bool {
         !self.is_panic()
@@ -160,6 +167,7 @@ impl fmt::Debug for JoinError {
             Why::Panic(_) => "JoinError::Panic(..)",
             Why::Aborted => "JoinError::Aborted",
             Why::LoopClosed => "JoinError::LoopClosed",
+            Why::CallerGone => "JoinError::CallerGone",
         })
     }
 }
@@ -179,6 +187,9 @@ impl fmt::Display for JoinError {
             Why::LoopClosed => {
                 f.write_str("the task was dropped when its event loop ended; await it before that")
             }
+            Why::CallerGone => f.write_str(
+                "the caller of the job that waited for the task has gone away: return; the task runs on",
+            ),
         }
     }
 }

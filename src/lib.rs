@@ -29,7 +29,7 @@
 //! - **Everybody who waits gets an answer**: a loop that has ended, a pool that was shut down, a thread that
 //!   the system refused, a caller who has gone away are typed errors, or panics that say so where the
 //!   signature leaves no room for an error. What still waits for ever: for a loop that nobody runs, for a
-//!   function that never returns, for a token whose holder waits for it.
+//!   function that never returns, for a token whose holder waits for it in a way that [`Limiter`] can't see.
 //! - **The async function runs on its own loop** and need not be `Send`. What travels is a closure.
 //! - **No `unsafe`**; and its machines are explored by [loom](https://docs.rs/loom), as the code that uses them can be.
 //!
@@ -88,7 +88,9 @@
 //!
 //! # Cancellation
 //! Dropping a future cancels its call. A job that hasn't begun never runs; one that has can't be stopped,
-//! but finds out with [`check_cancelled`], and an async function that it waits for is dropped.
+//! but finds out with [`check_cancelled`], and an async function that it waits for is dropped. So end the job's waits
+//! in [`syncify`], [`Handle::block_on`] and [`JoinHandle::join`], with an error. A [`run`] in the job, and a
+//! [`BlockingTask::join`], go on to their end, since they have no error to give: ask [`check_cancelled`] after them.
 //!
 //! ```
 //! # use footbridge::{check_cancelled, spawn_blocking};
@@ -119,7 +121,7 @@
 //!   event_loop · spawner · tasks · time                         a loop as it turns, and beside it,
 //!   blocking_task · detached · pool · shutdown                  knowing nothing of it, a pool:
 //!   worker · crew · own · idle · job · refusal                  its threads and what they run
-//!   call · limiter                                              where a job comes from, and what bounds it
+//!   call · limiter · waits                                      where a job comes from, what bounds it, who waits
 //!   handle · queue                                              a loop seen from anywhere
 //!   inbox · ready · task                                        what others post, what comes next
 //!   parker · place · join · timers
@@ -174,6 +176,7 @@ mod worker;
 
 mod call;
 mod limiter;
+mod waits;
 
 mod handle;
 mod queue;

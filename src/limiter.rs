@@ -11,9 +11,10 @@
 //!      +--- a token is free ---> Permit        +---> leaves the line    +---> the next in line
 //! ```
 
-use crate::call::tokens_held_by_ancestors;
+use crate::call::{Call, Held};
 use crate::join::{discard, wake_all};
 use crate::sync::{Arc, Mutex, unwind_safe};
+use crate::waits::{self, TokenSource, Wait, look};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
@@ -24,11 +25,27 @@ use std::task::{Context, Poll, Waker};
 /// Bounds how many may do something at once: jobs of [`Asyncify::limiter`](crate::Asyncify::limiter),
 /// or whatever holds a [`Permit`].
 ///
-/// A call that could only wait for itself, because the calls that it is nested in hold the tokens, panics
-/// instead. (A call is nested in the job that makes it, until it is detached.) Two that wait for each other can't be
-/// seen, nor can a job that waits for a task which asks: where a job that holds a token may ask for another, see
-/// to it that there are more tokens than such jobs, or give the nested calls a limiter of their own.
-/// And a [`Permit`] belongs to no call: who awaits a bounded call while holding the last one waits for ever.
+/// # Deadlocks
+/// A job that holds a token may ask for another one, and so may what it calls. Where each token is held by a call
+/// that waits, directly or through others, for the very call that asks, that one would wait for ever: it panics
+/// instead. So does one of several that hold a token each and wait for each other's, of this limiter or of several.
+///
+/// A panic comes only where the wait can't end by itself: a `timeout` around the call, or anything else awaited beside it
+/// that may come first, keeps it waiting. (A cancel from outside, the end of the loop, and more
+/// [tokens](Self::set_total_tokens) can still come. None of the three is counted on.)
+///
+/// Not every deadlock is found. These waits are seen: a [`join`](crate::BlockingTask::join) of the call, and awaiting it, or
+/// an [`acquire`](Self::acquire), in the async function of a [`syncify`](crate::syncify) or
+/// [`block_on`](crate::Handle::block_on) or in the main future of a [`run`](crate::run). These are not, and the call waits for
+/// ever: a task that is spawned and awaited, several calls in a [`gather`](crate::gather), an executor that isn't ours, a
+/// job that was submitted outside of every call that holds a token, a token held by a [`Permit`] of yours and not by
+/// a call. There, see to it that there are more tokens than jobs that hold one and ask for another, or give the
+/// nested calls a limiter of their own.
+///
+/// # Wakers
+/// Tokens given back are passed on by calling the wakers of those that wait, one after the other, on the thread
+/// that gives back. A waker that gives back tokens in its turn leaves the wakers of these to that thread, for later. So a
+/// waker mustn't wait until another waiter of a limiter has gone on. (Those of all common executors only queue a task.)
 ///
 /// Cloning it gives another handle to the same tokens. Dropping the handles takes no token from who
 /// holds one or waits for one. Works on any executor.
@@ -55,44 +72,84 @@ struct State {
     borrowed: usize,
     waiting: BTreeMap<u64, Waiting>,
     next_in_line: u64,
+    /// The calls that hold a token and have noted what they wait for.
+    waiting_holders: BTreeMap<u64, Arc<dyn Call>>,
+    next_holder: u64,
 }
 
 struct Waiting {
     waker: Waker,
-    /// How many tokens the calls hold that it is nested in.
-    held: usize,
-}
-
-/// Whether nobody else gives one back, to whoever is nested in the calls that hold those `held`.
-fn is_left_to(held: usize, borrowed: usize, total: usize) -> bool {
-    held > 0 && held >= borrowed && borrowed >= total
+    /// This wait can never end: where the calls were asked for that hold the tokens and wait for it.
+    told: Option<Vec<&'static Location<'static>>>,
 }
 
 impl State {
-    /// Gives free tokens to those who wait. They are woken by the caller, when the lock is free.
+    /// Gives free tokens to those that wait, some at a time: nobody else needs the lock for long. Whether it was all.
     #[must_use]
-    fn grant(&mut self) -> Vec<Waker> {
-        let (borrowed, total) = (self.borrowed, self.total);
-        if borrowed >= total {
-            // There are fewer than there were: who waits may wait for himself now, and looks.
-            let alone = self
-                .waiting
-                .values_mut()
-                .filter(|waiting| is_left_to(waiting.held, borrowed, total));
-            let take = |waiting: &mut Waiting| {
-                std::mem::replace(&mut waiting.waker, Waker::noop().clone())
-            };
-            return alone.map(take).collect();
-        }
-        let mut granted = Vec::new();
-        while self.borrowed < self.total {
+    fn grant(&mut self, granted: &mut Vec<Waker>) -> bool {
+        for _ in 0..BATCH {
+            if self.borrowed >= self.total {
+                return true;
+            }
             let Some((_, Waiting { waker, .. })) = self.waiting.pop_first() else {
-                break;
+                return true;
             };
             self.borrowed += 1;
             granted.push(waker);
         }
-        granted
+        false
+    }
+
+    /// Whether each token is held by a call that waits.
+    fn all_wait(&self) -> bool {
+        self.borrowed >= self.total && self.borrowed == self.waiting_holders.len()
+    }
+
+    /// With which call to begin to look for a wait that can't end any more, now that there are fewer tokens.
+    fn suspect(&self) -> Option<Arc<dyn Call>> {
+        if self.waiting.is_empty() || !self.all_wait() {
+            return None;
+        }
+        let (_, holder) = self.waiting_holders.first_key_value()?;
+        Some(holder.clone())
+    }
+}
+
+/// So many are given a token in one go.
+const BATCH: usize = 64;
+
+/// What a token's holder notes here is counted against the tokens: only where all wait they are looked at.
+impl TokenSource for Mutex<State> {
+    fn add_waiting(&self, holder: Arc<dyn Call>) -> u64 {
+        let mut state = self.lock();
+        let number = state.next_holder;
+        state.next_holder += 1;
+        state.waiting_holders.insert(number, holder);
+        number
+    }
+
+    fn remove_waiting(&self, number: u64) {
+        let removed = self.lock().waiting_holders.remove(&number);
+        discard(removed);
+    }
+
+    fn waiting_holders(&self) -> Option<Vec<Arc<dyn Call>>> {
+        let state = self.lock();
+        let all_wait = state.all_wait();
+        all_wait.then(|| state.waiting_holders.values().cloned().collect())
+    }
+
+    fn is_waiting(&self, place: u64) -> bool {
+        let state = self.lock();
+        let waiting = state.waiting.get(&place);
+        waiting.is_some_and(|waiting| waiting.told.is_none())
+    }
+
+    fn tell(&self, place: u64, held: Vec<&'static Location<'static>>) -> Option<Waker> {
+        let mut state = self.lock();
+        let waiting = state.waiting.get_mut(&place)?;
+        waiting.told = Some(held);
+        Some(std::mem::replace(&mut waiting.waker, Waker::noop().clone()))
     }
 }
 
@@ -106,6 +163,8 @@ impl Limiter {
                 borrowed: 0,
                 waiting: BTreeMap::new(),
                 next_in_line: 0,
+                waiting_holders: BTreeMap::new(),
+                next_holder: 0,
             })),
         }
     }
@@ -114,8 +173,8 @@ impl Limiter {
     /// future in any state loses no token.
     ///
     /// # Panics
-    /// When polled by code that could only wait for itself: if every token that is taken is held by
-    /// calls that this one is nested in. The text names where those were asked for.
+    /// Where the wait could never end, since every token is held by a call that waits for this one, as far as
+    /// [that can be seen](Self#deadlocks). The text names where those calls were asked for.
     ///
     /// ```
     /// use footbridge::{Limiter, run};
@@ -163,11 +222,7 @@ impl Limiter {
     /// assert_eq!(limiter.available_tokens(), -1);
     /// ```
     pub fn set_total_tokens(&self, total: usize) {
-        let mut state = self.shared.lock();
-        state.total = total;
-        let granted = state.grant();
-        drop(state);
-        wake_all(granted);
+        self.change(|state| state.total = total);
     }
 
     /// How many tokens there are. [`Limiter`] has an example.
@@ -200,20 +255,33 @@ impl Limiter {
     }
 
     fn release(&self) {
+        self.change(|state| state.borrowed -= 1);
+    }
+
+    /// Changes how many tokens are free, and sees to those that wait.
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        let mut granted = Vec::new();
         let mut state = self.shared.lock();
-        state.borrowed -= 1;
-        let granted = state.grant();
+        change(&mut state);
+        while !state.grant(&mut granted) {
+            drop(state);
+            state = self.shared.lock();
+        }
+        let suspect = state.suspect();
         drop(state);
         wake_all(granted);
+        if let Some(suspect) = suspect {
+            look(&suspect);
+        }
     }
 }
 
-/// Always panics: whoever might give a token back waits, through however many hops, for this very call.
+/// Always panics: the calls that hold the tokens wait, through however many hops, for this very one.
 fn refuse_self_wait(held: &[&Location<'_>], total: usize) -> ! {
     let places: Vec<_> = held.iter().map(ToString::to_string).collect();
     panic!(
         "deadlock: this call asks for a token of a limiter of {total} whose tokens are all held \
-         by calls that it is nested in; give nested calls a limiter of their own, or \
+         by calls that wait for this one; give nested calls a limiter of their own, or \
          this one more tokens. Those held were asked for at {}",
         places.join(", ")
     );
@@ -265,12 +333,13 @@ impl Future for Acquire {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Permit> {
         let limiter = self.limiter.clone();
-        match self.line {
+        // Cloned before the lock: what that calls is not ours.
+        let known = waits::known(context.waker());
+        let is_known = known.is_some();
+        let waker = known.unwrap_or_else(|| context.waker().clone());
+        let mut state = limiter.shared.lock();
+        let place = match self.line {
             Line::NotYet => {
-                // Looked up and cloned before the lock: what the one locks and the other calls is not ours.
-                let held = tokens_held_by_ancestors(limiter.address());
-                let waker = context.waker().clone();
-                let mut state = limiter.shared.lock();
                 if state.borrowed < state.total && state.waiting.is_empty() {
                     state.borrowed += 1;
                     drop(state);
@@ -279,48 +348,44 @@ impl Future for Acquire {
                     self.line = Line::Done;
                     return Poll::Ready(limiter.permit());
                 }
-                let (borrowed, total) = (state.borrowed, state.total);
-                if is_left_to(held.len(), borrowed, total) {
-                    drop(state);
-                    discard(waker);
-                    refuse_self_wait(&held, total);
-                }
                 let place = state.next_in_line;
                 state.next_in_line += 1;
-                let held = held.len();
-                state.waiting.insert(place, Waiting { waker, held });
+                let told = None;
+                state.waiting.insert(place, Waiting { waker, told });
                 drop(state);
                 self.line = Line::At(place);
-                Poll::Pending
+                place
             }
             Line::At(place) => {
-                let held = tokens_held_by_ancestors(limiter.address());
-                let waker = context.waker().clone();
-                let mut state = limiter.shared.lock();
                 let Some(waiting) = state.waiting.get_mut(&place) else {
                     drop(state);
                     discard(waker);
                     self.line = Line::Done;
                     return Poll::Ready(limiter.permit());
                 };
-                let new = Waiting {
-                    waker,
-                    held: held.len(),
-                };
-                let old = std::mem::replace(waiting, new).waker;
-                let (borrowed, total) = (state.borrowed, state.total);
+                let old = std::mem::replace(&mut waiting.waker, waker);
+                let told = waiting.told.take();
+                let total = state.total;
                 drop(state);
                 discard(old);
-                if is_left_to(held.len(), borrowed, total) {
+                if let Some(held) = told {
                     drop(std::mem::replace(&mut *self, limiter.acquire())); // out of the line
                     refuse_self_wait(&held, total);
                 }
-                Poll::Pending
+                place
             }
-            Line::Done => panic!(
-                "an Acquire was polled after it had given its permit; ask Limiter::acquire for each"
-            ),
+            Line::Done => {
+                drop(state);
+                panic!(
+                    "an Acquire was polled after it had given its permit; ask Limiter::acquire for each"
+                )
+            }
+        };
+        if is_known {
+            let source = limiter.shared.clone();
+            waits::note(Wait::Token { source, place });
         }
+        Poll::Pending
     }
 }
 
@@ -363,6 +428,12 @@ impl fmt::Debug for Acquire {
 #[must_use = "dropping a permit gives the token back"]
 pub struct Permit {
     limiter: Limiter,
+}
+
+impl Held for Permit {
+    fn source(&self) -> Arc<dyn TokenSource> {
+        self.limiter.shared.clone()
+    }
 }
 
 impl Drop for Permit {

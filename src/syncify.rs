@@ -32,6 +32,22 @@ use std::future::IntoFuture;
 /// but box `g`, and what it returns can't be cloned, so that a closure for `asyncify` can't capture it. To tell the loop something without waiting, there is
 /// [`Handle::call_soon`](crate::Handle::call_soon).
 ///
+/// What `g` captures is cloned for each call. A closure that captures what can't be cloned, a channel's receiver say, and
+/// is called once, goes to [`Handle::block_on`](crate::Handle::block_on), or takes that as an argument:
+///
+/// ```
+/// use footbridge::{Handle, run, spawn_blocking, syncify};
+/// use std::sync::mpsc::{self, Receiver};
+///
+/// let (first, second) = (mpsc::channel::<u32>().1, mpsc::channel::<u32>().1);
+/// let job = move || {
+///     let there = Handle::current().block_on(move || async move { first.try_recv().is_err() });
+///     let as_argument = syncify(async |second: Receiver<u32>| second.try_recv().is_err())(second);
+///     (there, as_argument)
+/// };
+/// assert_eq!(run(async { spawn_blocking(job).await }), (Ok(true), Ok(true)));
+/// ```
+///
 /// # Errors
 /// The call says what kept it from giving a result: [`SyncifyError`]. For a program that may have no
 /// loop, see [`Syncify::raise_sync_error`]. `?` passes it on in a function that returns `io::Result`, too.

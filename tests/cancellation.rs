@@ -6,7 +6,7 @@ mod common;
 use common::{Guard, me, ms, poll_once, until, until_set, watched};
 use footbridge::time::timeout;
 use footbridge::{
-    Asyncify, BlockingTask, Handle, Limiter, Pool, Syncify, SyncifyError, asyncify,
+    Asyncify, BlockingTask, EventLoop, Handle, Limiter, Pool, Syncify, SyncifyError, asyncify,
     check_cancelled, run, spawn_blocking, syncify, yield_now,
 };
 use std::future::pending;
@@ -330,5 +330,103 @@ fn a_call_that_waits_for_a_token_leaves_the_line_when_it_is_dropped() {
             1,
             "the token didn't go to him who had left"
         );
+    });
+}
+
+// Decisions 1 and 11
+#[test]
+fn a_job_that_joins_a_task_is_told_when_its_caller_goes_away_and_the_task_runs_on() {
+    watched(|| {
+        let (tell, told) = mpsc::channel();
+        run(async {
+            let (open, gate) = mpsc::channel();
+            let ended = Arc::new(AtomicBool::new(false));
+            let (joining, mark) = (Arc::new(AtomicBool::new(false)), ended.clone());
+            let task = Handle::current().spawn(move || async move {
+                spawn_blocking(move || gate.recv().unwrap()).await;
+                mark.store(true, SeqCst);
+            });
+            let joins = joining.clone();
+            let job = spawn_blocking(move || {
+                joins.store(true, SeqCst);
+                tell.send((task.join(), check_cancelled().is_err()))
+                    .unwrap();
+            });
+            until_set(&joining).await;
+            drop(job);
+            let (joined, is_cancelled) = spawn_blocking(move || told.recv().unwrap()).await;
+            let error = joined.unwrap_err();
+            assert!(error.is_cancelled() && !error.is_panic() && is_cancelled);
+            assert!(error.to_string().contains("the task runs on"), "{error}");
+            open.send(()).unwrap();
+            until_set(&ended).await;
+        });
+    });
+}
+
+// Decision 12: what is there is given, and nothing is waited for
+#[test]
+fn a_job_whose_caller_is_gone_joins_a_task_that_has_ended_and_no_other() {
+    watched(|| {
+        let (tell, told) = mpsc::channel();
+        let mut event_loop = EventLoop::new();
+        let handle = event_loop.handle();
+        let (ended, pending) = (handle.spawn(|| async { 7 }), handle.spawn(pending::<()>));
+        while event_loop.tick() {}
+        let (begun, has_begun) = mpsc::channel();
+        let job = spawn_blocking(move || {
+            begun.send(()).unwrap();
+            until(|| check_cancelled().is_err());
+            tell.send((ended.join().unwrap(), pending.join().is_err()))
+                .unwrap();
+        });
+        has_begun.recv().unwrap();
+        drop(job);
+        assert_eq!(told.recv(), Ok((7, true)));
+    });
+}
+
+// Decision 12: by a loop that isn't run, too
+#[test]
+fn an_async_function_of_a_job_whose_caller_is_gone_goes_to_no_loop() {
+    watched(|| {
+        let event_loop = EventLoop::new();
+        let (tell, told) = mpsc::channel();
+        let (drops, dropped) = mpsc::channel();
+        let (begun, has_begun) = mpsc::channel();
+        let guard = Guard(drops);
+        let handle = event_loop.handle();
+        let job = handle.run_in_executor(None, move || {
+            begun.send(()).unwrap();
+            until(|| check_cancelled().is_err());
+            let answer = Handle::current().block_on(move || async move { drop(guard) });
+            tell.send((me(), answer)).unwrap();
+        });
+        has_begun.recv().unwrap();
+        drop(job);
+        let (worker, answer) = told.recv().unwrap();
+        assert_eq!(answer, Err(SyncifyError::Cancelled));
+        assert_eq!(dropped.recv(), Ok(worker));
+        drop(event_loop);
+    });
+}
+
+// These give what they were called for: their signatures have no room for an error
+#[test]
+fn a_call_that_a_job_joins_and_a_loop_that_it_runs_go_on_when_its_caller_is_gone() {
+    watched(|| {
+        let (tell, told) = mpsc::channel();
+        let (begun, has_begun) = mpsc::channel();
+        let job = spawn_blocking(move || {
+            begun.send(()).unwrap();
+            until(|| check_cancelled().is_err());
+            let joined = spawn_blocking(|| check_cancelled().is_ok()).join();
+            let ran = run(async { spawn_blocking(|| 1).await });
+            tell.send((joined, ran, check_cancelled().is_err()))
+                .unwrap();
+        });
+        has_begun.recv().unwrap();
+        drop(job);
+        assert_eq!(told.recv(), Ok((true, 1, true)));
     });
 }

@@ -5,9 +5,11 @@ mod common;
 
 use common::{foreign_block_on, ms, poll_once, until, watched};
 use footbridge::{Acquire, Asyncify, Limiter, Permit, Pool, gather, run};
-use std::sync::Arc;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::task::Poll;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
 /// Polls `acquire` once, which has to find no token.
@@ -199,5 +201,57 @@ fn a_detached_call_is_submitted_when_its_token_comes() {
         assert_eq!(ran.load(SeqCst), 0);
         drop(permit);
         until(|| ran.load(SeqCst) == 3 && limiter.borrowed_tokens() == 0);
+    });
+}
+
+// L11
+#[test]
+fn raising_the_total_serves_all_of_a_long_line_in_its_order() {
+    watched(|| {
+        let limiter = Limiter::new(0);
+        let mut line: Vec<_> = (0..1000).map(|_| in_line(&limiter)).collect();
+        limiter.set_total_tokens(990);
+        assert_eq!(limiter.borrowed_tokens(), 990);
+        let permits: Vec<_> = line.iter_mut().map_while(granted).collect();
+        assert_eq!(permits.len(), 990);
+        assert!(line[990..].iter_mut().all(|it| granted(it).is_none()));
+    });
+}
+
+/// A waker whose target does something when the last waker of it is gone.
+struct OnDrop<F: FnMut() + Send>(Mutex<F>);
+
+impl<F: FnMut() + Send> Wake for OnDrop<F> {
+    fn wake(self: Arc<Self>) {}
+}
+
+impl<F: FnMut() + Send> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0.get_mut().unwrap())();
+    }
+}
+
+// No code of a user's runs under the lock
+#[test]
+fn a_waker_may_ask_the_limiter_when_it_is_dropped_in_whichever_way_it_is() {
+    watched(|| {
+        let limiter = Limiter::new(1);
+        let dropped = Arc::new(AtomicUsize::new(0));
+        let poll = |acquire: &mut Acquire| {
+            let (asked, dropped) = (limiter.clone(), dropped.clone());
+            let waker = Waker::from(Arc::new(OnDrop(Mutex::new(move || {
+                assert_eq!(asked.total_tokens(), 1);
+                dropped.fetch_add(1, SeqCst);
+            }))));
+            Pin::new(acquire).poll(&mut Context::from_waker(&waker))
+        };
+        let permit = poll(&mut limiter.acquire()); // at once
+        let (mut served, mut given_up) = (limiter.acquire(), limiter.acquire());
+        assert!(poll(&mut served).is_pending() && poll(&mut given_up).is_pending());
+        assert!(poll(&mut served).is_pending()); // instead of the one before
+        drop(given_up);
+        drop(permit);
+        assert!(poll(&mut served).is_ready());
+        assert_eq!(dropped.load(SeqCst), 5);
     });
 }

@@ -164,6 +164,28 @@ fn a_worker_whose_caller_goes_away_is_answered_wherever_it_waits() {
 }
 
 #[test]
+fn a_worker_whose_caller_goes_away_waits_no_longer_for_a_task() {
+    explore_within(3, || {
+        let event_loop = EventLoop::new();
+        let task = event_loop.spawn(pending::<()>());
+        let pool = Pool::builder()
+            .max_threads(1)
+            .keep_alive(Duration::MAX)
+            .build();
+        let wrong = Data::default();
+        let answered = wrong.clone();
+        let job = pool.spawn_blocking(move || {
+            answered.set((!task.join().unwrap_err().is_cancelled()).into());
+        });
+        drop(job);
+        // Not the end of the loop is to answer it.
+        pool.shutdown(Duration::MAX).unwrap();
+        assert_eq!(wrong.get(), 0);
+        drop(event_loop);
+    });
+}
+
+#[test]
 fn a_temporary_loop_whose_caller_goes_away_ends() {
     explore_within(3, || {
         let pool = Pool::builder()

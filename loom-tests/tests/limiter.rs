@@ -1,11 +1,12 @@
 //! Tokens are asked for, handed over, given back, and their number is changed.
 
-use footbridge::{Asyncify, Limiter, Pool};
-use loom_tests::internals::block_on;
-use loom_tests::{Data, explore, explore_within, spawn};
-use std::future::Future;
+use footbridge::{Asyncify, Limiter, Pool, run};
+use loom_tests::internals::{Job, Outcome, Run, Token, block_on};
+use loom_tests::{Arc, Data, explore, explore_within, spawn};
+use std::future::{Future, poll_fn};
+use std::panic::Location;
 use std::pin::pin;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 fn acquire(limiter: &Limiter) -> footbridge::Permit {
@@ -104,5 +105,88 @@ fn a_detached_call_in_line_against_the_release_is_submitted() {
         assert_eq!(data.get(), 1);
         releasing.join().unwrap();
         pool.shutdown(Duration::MAX).unwrap();
+    });
+}
+
+/// Gets in line, on a loop of its own, and is done when it is woken: served, or told that it never can be, and still in
+/// line. Whether it was told. (Polled again it would panic then, and a panic that unwinds isn't for models.)
+fn is_told_in_line(limiter: &Limiter) -> bool {
+    let mut acquire = pin!(limiter.acquire());
+    let mut asked = false;
+    run(poll_fn(|context| {
+        match std::mem::replace(&mut asked, true) {
+            false => acquire.as_mut().poll(context).map(drop),
+            true => Poll::Ready(()),
+        }
+    }));
+    !format!("{limiter:?}").contains("waiting: 0")
+}
+
+/// A job that asks for a token of `asked`, holds one of `own`, and counts when it is told.
+fn asks(own: &Limiter, asked: &Limiter, told: &Data) -> Arc<impl Run + 'static> {
+    let (asked, told) = (asked.clone(), told.clone());
+    let f = move || told.add(is_told_in_line(&asked).into());
+    let mut job = Job::new(f, Location::caller());
+    job.set_token(Token::new(0, own.try_acquire().unwrap()));
+    Arc::new(job)
+}
+
+#[test]
+fn a_holder_that_begins_to_wait_against_the_call_that_gets_in_line_is_a_deadlock_found() {
+    explore_within(2, || {
+        let pool = Pool::builder().max_threads(1).build();
+        let (limiter, inner) = (Limiter::new(1), pool.clone());
+        let asked = limiter.clone();
+        let bounded = Asyncify::new().pool(&pool).limiter(&limiter);
+        let holder = bounded.wrap(move || {
+            let asked = asked.clone();
+            inner.spawn_blocking(move || is_told_in_line(&asked)).join()
+        });
+        assert!(holder().join());
+        pool.shutdown(Duration::MAX).unwrap();
+    });
+}
+
+#[test]
+fn of_two_that_begin_to_wait_for_each_other_one_is_told() {
+    explore_within(3, || {
+        let (one, other, told) = (Limiter::new(1), Limiter::new(1), Data::default());
+        let (first, second) = (asks(&one, &other, &told), asks(&other, &one, &told));
+        let first = spawn(move || first.run(&mut ()));
+        second.run(&mut ());
+        first.join().unwrap();
+        assert_eq!(told.get(), 1);
+    });
+}
+
+#[test]
+fn a_wait_behind_a_circle_is_served_and_not_told() {
+    explore_within(3, || {
+        let (limiter, other) = (Limiter::new(1), Limiter::new(1));
+        let (told, wrong) = (Data::default(), Data::default());
+        let circle = asks(&limiter, &limiter, &told);
+        let behind = asks(&other, &limiter, &wrong);
+        let circle = spawn(move || circle.run(&mut ()));
+        behind.run(&mut ());
+        circle.join().unwrap();
+        assert_eq!((told.get(), wrong.get()), (1, 0));
+    });
+}
+
+#[test]
+fn a_release_against_a_lowering_tells_the_wait_that_can_never_end() {
+    explore_within(2, || {
+        let pool = Pool::builder().max_threads(1).build();
+        let limiter = Limiter::new(2);
+        let held = limiter.try_acquire();
+        let asked = limiter.clone();
+        let bounded = Asyncify::new().pool(&pool).limiter(&limiter);
+        bounded.wrap(move || is_told_in_line(&asked))().detach();
+        let lowering = limiter.clone();
+        let lowering = spawn(move || lowering.set_total_tokens(1));
+        drop(held);
+        lowering.join().unwrap();
+        pool.shutdown(Duration::MAX).unwrap();
+        assert_eq!(limiter.borrowed_tokens(), 0);
     });
 }
