@@ -352,13 +352,14 @@ impl Crew {
 
     /// A worker's job begins to wait: its place is free. With `bounded`, `false` if too many wait.
     pub(crate) fn leave(self: &Arc<Self>, own: &Own, bounded: bool) -> bool {
-        // Behind this job they would wait for as long as it does, and nobody looks into the queue of a parked thread.
-        while let Some(job) = own.local.pop() {
-            self.returned.push(job);
-        }
         let mut book = self.book.lock();
         if bounded && book.parked >= self.settings.max_parked {
             return false;
+        }
+        // Behind this job they would wait for as long as it does, and no thread looks into the queue of a parked one. Under
+        // the lock, since a shutdown that looks while a job is in neither queue would leave it unanswered.
+        while let Some(job) = own.local.pop() {
+            self.returned.push(job);
         }
         book.parked += 1;
         book.set_inactive(&own.desk);
