@@ -64,7 +64,7 @@ impl EventLoop {
     #[track_caller]
     pub fn run_until<F: Future>(&mut self, future: F) -> F::Output {
         // Dropped last: what is left ready when this returns is the host's to tick for.
-        let _host = self.host();
+        let _host = self.host(true);
         self.enter(future, "EventLoop::run_until")
     }
 
@@ -97,6 +97,8 @@ impl EventLoop {
         } else if let Poll::Ready(output) = poll_main() {
             return output;
         }
+        // From here on the thread waits, whatever the tasks do: a worker's place is for the jobs that they ask for.
+        let _away = place::leave();
         // In a model the clock stands still: the deadline that a sleep timed out on counts as the time.
         let mut fired = None;
         loop {
@@ -127,11 +129,6 @@ impl EventLoop {
         if self.queue.inbox.may_have_posts() {
             return None;
         }
-        let _away = place::leave();
-        // Jobs that are left to nobody by that are answered at once, which may have woken a task of this very loop.
-        if self.queue.len() > 0 {
-            return None;
-        }
         let deadline = self.queue.timers.borrow_mut().next_deadline();
         match self.queue.inbox.sleep(deadline) {
             Woken::TimedOut => deadline,
@@ -153,7 +150,7 @@ impl EventLoop {
     /// ```
     #[track_caller]
     pub fn tick(&mut self) -> bool {
-        let _host = self.host();
+        let _host = self.host(false);
         let _running = Running::enter(&self.queue, "EventLoop::tick");
         self.queue.inbox.begin_tick();
         self.queue.gather_due(now);
@@ -163,8 +160,6 @@ impl EventLoop {
         }
         for _ in 0..ready {
             match self.queue.pop() {
-                // Of a `run_until` that has ended.
-                Some(Entry::Woken(MAIN)) => {}
                 Some(entry) => self.run(entry),
                 None => break,
             }
@@ -248,9 +243,10 @@ impl EventLoop {
         self.queue.give_back();
     }
 
-    fn host(&self) -> Option<TellHost> {
+    fn host(&self, has_run: bool) -> Option<TellHost> {
         let has_hook = self.queue.inbox.has_hook();
-        has_hook.then(|| TellHost(self.queue.clone()))
+        let queue = self.queue.clone();
+        has_hook.then_some(TellHost { queue, has_run })
     }
 
     fn run(&mut self, entry: Entry) {
@@ -318,11 +314,22 @@ impl EventLoop {
 }
 
 /// Tells the host, when this is dropped, that the loop has something to do, if it has.
-struct TellHost(Rc<Queue>);
+struct TellHost {
+    queue: Rc<Queue>,
+    /// Posts have been seen to without a tick, so that the host may have been told in vain.
+    has_run: bool,
+}
 
 impl Drop for TellHost {
     fn drop(&mut self) {
-        self.0.tell_host();
+        let inbox = &self.queue.inbox;
+        if self.has_run {
+            inbox.begin_tick();
+            if inbox.has_posts() {
+                inbox.tell_host();
+            }
+        }
+        self.queue.tell_host();
     }
 }
 

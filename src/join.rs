@@ -307,6 +307,13 @@ impl<T> JoinCell<T> {
     }
 }
 
+/// A result that nobody has taken may be dropped by whichever side goes last, in the middle of anything.
+impl<T> Drop for JoinCell<T> {
+    fn drop(&mut self) {
+        discard(std::mem::replace(self.state.get_mut(), State::Taken));
+    }
+}
+
 /// Tells a loop to drop one of its tasks.
 pub(crate) trait Abort: Send + Sync {
     fn abort(self: Arc<Self>);

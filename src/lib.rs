@@ -188,6 +188,7 @@ mod task;
 mod join;
 mod parker;
 mod place;
+mod slab;
 mod timers;
 
 mod sync;

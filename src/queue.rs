@@ -80,9 +80,16 @@ impl Queue {
         }
     }
 
-    fn push_woken(&self, key: usize) {
-        if !self.closed.get() {
-            self.ready.borrow_mut().push_woken(key);
+    /// Of a task that wakes itself while it is polled, behind all that is due by the next turn.
+    fn push_woken(&self, key: usize, is_polling: bool) {
+        if self.closed.get() {
+            return;
+        }
+        let mut ready = self.ready.borrow_mut();
+        if is_polling {
+            ready.push_yielded(key);
+        } else {
+            ready.push_woken(key);
         }
     }
 
@@ -124,6 +131,7 @@ impl Queue {
         if self.inbox.may_have_posts() {
             self.take_posts();
         }
+        self.ready.borrow_mut().begin_turn();
     }
 
     fn take_posts(&self) {
@@ -177,20 +185,25 @@ const SMALL: usize = 1024;
 
 /// A main future waits for its turns until this is dropped.
 #[must_use]
-pub(crate) struct Main<'a>(&'a Ticket);
+pub(crate) struct Main<'a>(&'a Queue);
 
 impl Queue {
     pub(crate) fn begin_main(&self) -> Main<'_> {
         self.main.key.store(MAIN, Ordering::Relaxed);
         // A waker of one that has ended may have woken it.
         self.main.scheduled.store(false, Ordering::Relaxed);
-        Main(&self.main)
+        Main(self)
     }
 }
 
 impl Drop for Main<'_> {
     fn drop(&mut self) {
-        self.0.key.store(NOWHERE, Ordering::Relaxed);
+        let main = &self.0.main;
+        main.key.store(NOWHERE, Ordering::Relaxed);
+        // Woken in its last poll, it isn't to leave an entry for the next one.
+        if main.is_scheduled() {
+            self.0.ready.borrow_mut().remove_woken(MAIN);
+        }
     }
 }
 
@@ -293,7 +306,7 @@ impl Ticket {
     pub(crate) fn set_key(&self, key: usize, queue: &Queue) {
         self.key.store(key, Ordering::Relaxed);
         if self.is_scheduled() && key != NOWHERE {
-            queue.push_woken(key);
+            queue.push_woken(key, true);
         }
     }
 
@@ -316,7 +329,8 @@ impl Ticket {
             self.scheduled.store(true, Ordering::Relaxed);
             let key = self.key.load(Ordering::Relaxed);
             if key != NOWHERE {
-                queue.push_woken(key);
+                let is_polling = queue.polling.get() == std::ptr::from_ref(self).addr();
+                queue.push_woken(key, is_polling);
             }
         }
     }

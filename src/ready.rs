@@ -24,6 +24,8 @@ pub(crate) enum Entry {
 #[derive(Default)]
 pub(crate) struct Ready {
     entries: VecDeque<Entry>,
+    /// Keys of tasks that woke themselves while they were polled: they go behind all that is due by the next turn.
+    yielded: VecDeque<Entry>,
     spawned: VecDeque<Task>,
     calls: VecDeque<Call>,
 }
@@ -34,6 +36,31 @@ const SMALL: usize = 1024;
 impl Ready {
     pub(crate) fn push_woken(&mut self, key: usize) {
         self.entries.push_back(Entry::Woken(key));
+    }
+
+    /// Of a task that wakes itself while it is polled.
+    pub(crate) fn push_yielded(&mut self, key: usize) {
+        self.yielded.push_back(Entry::Woken(key));
+    }
+
+    /// What has yielded in the last turn is due in the next one, last.
+    pub(crate) fn begin_turn(&mut self) {
+        if self.entries.is_empty() {
+            std::mem::swap(&mut self.entries, &mut self.yielded);
+        } else {
+            self.entries.append(&mut self.yielded);
+        }
+    }
+
+    /// Takes a key out that was pushed not long ago.
+    pub(crate) fn remove_woken(&mut self, key: usize) {
+        let is_this = |entry: &Entry| matches!(entry, Entry::Woken(woken) if *woken == key);
+        for entries in [&mut self.yielded, &mut self.entries] {
+            if let Some(index) = entries.iter().rposition(is_this) {
+                entries.remove(index);
+                return;
+            }
+        }
     }
 
     pub(crate) fn push_spawned(&mut self, task: Task) {
@@ -59,12 +86,12 @@ impl Ready {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.entries.len()
+        self.entries.len() + self.yielded.len()
     }
 
     /// Empty, large buffers are given back, and whole: one that is cut down is dearer to grow again than a new one.
     pub(crate) fn give_back(&mut self) {
-        if self.entries.capacity() > SMALL {
+        if self.entries.capacity().max(self.yielded.capacity()) > SMALL {
             *self = Self::default();
         }
     }

@@ -2,13 +2,13 @@
 //! its key. A place is used again once its task is gone and its key is in no queue.
 
 use crate::queue::{Inbox, NOWHERE, Ticket};
+use crate::slab::Slab;
 use crate::sync::Arc;
 use crate::task::Task;
 
 #[derive(Default)]
 pub(crate) struct Tasks {
-    places: Vec<Option<Kept>>,
-    vacant: Vec<usize>,
+    places: Slab<Kept>,
     spawned: u64,
     // Tickets that nobody holds a waker of: an allocation saved for the next task.
     spare: Vec<Arc<Ticket>>,
@@ -27,13 +27,9 @@ pub(crate) struct Kept {
 
 impl Tasks {
     pub(crate) fn insert(&mut self, task: Task, ticket: Arc<Ticket>) -> (usize, &Kept) {
-        let key = self.vacant.pop().unwrap_or_else(|| {
-            self.places.push(None);
-            self.places.len() - 1
-        });
         let number = self.spawned;
         self.spawned += 1;
-        let kept = self.places[key].insert(Kept {
+        let (key, kept) = self.places.insert(Kept {
             task: Some(task),
             ticket,
             number,
@@ -42,25 +38,19 @@ impl Tasks {
     }
 
     pub(crate) fn get(&mut self, key: usize) -> Option<&mut Kept> {
-        self.places.get_mut(key)?.as_mut()
+        self.places.get_mut(key)
     }
 
     pub(crate) fn remove(&mut self, key: usize) -> Arc<Ticket> {
-        let Some(kept) = self.places[key].take() else {
-            unreachable!("a key is removed once, by the turn that it is in the queue for")
-        };
-        self.vacant.push(key);
-        // A burst that is over gives its memory back.
-        if self.vacant.len() == self.places.len() && self.places.len() > 1024 {
-            self.places = Vec::new();
-            self.vacant = Vec::new();
+        match self.places.remove(key) {
+            Some(kept) => kept.ticket,
+            None => unreachable!("a key is removed once, by the turn that it is in the queue for"),
         }
-        kept.ticket
     }
 
     /// None of the places is taken.
     pub(crate) fn is_empty(&self) -> bool {
-        self.places.len() == self.vacant.len()
+        self.places.len() == 0
     }
 
     /// How many tickets are kept for tasks to come.
@@ -87,10 +77,7 @@ impl Tasks {
 
     /// Takes them all, in the order in which they were spawned.
     pub(crate) fn take_in_order(&mut self) -> impl Iterator<Item = Kept> + use<> {
-        let mut kept: Vec<_> = std::mem::take(&mut self.places)
-            .into_iter()
-            .flatten()
-            .collect();
+        let mut kept: Vec<_> = std::mem::take(&mut self.places).into_values().collect();
         kept.sort_unstable_by_key(|kept| kept.number);
         kept.into_iter()
     }

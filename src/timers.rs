@@ -4,6 +4,7 @@
 //! empties its place in the slab and leaves its entry in the heap, to be skipped when it comes up.
 //! Once three in four entries are such shells the heap is swept. Equal deadlines fire in the order in which they were set.
 
+use crate::slab::Slab;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::task::Waker;
@@ -22,8 +23,7 @@ const SMALL: usize = 1024;
 #[derive(Default)]
 pub(crate) struct Timers {
     heap: BinaryHeap<Reverse<(Instant, u64, usize)>>,
-    wakers: Vec<Option<(u64, Waker)>>,
-    vacant: Vec<usize>,
+    wakers: Slab<(u64, Waker)>,
     next_number: u64,
 }
 
@@ -31,11 +31,7 @@ impl Timers {
     pub(crate) fn insert(&mut self, deadline: Instant, waker: Waker) -> TimerKey {
         let number = self.next_number;
         self.next_number += 1;
-        let place = self.vacant.pop().unwrap_or_else(|| {
-            self.wakers.push(None);
-            self.wakers.len() - 1
-        });
-        self.wakers[place] = Some((number, waker));
+        let (place, _) = self.wakers.insert((number, waker));
         self.heap.push(Reverse((deadline, number, place)));
         TimerKey { place, number }
     }
@@ -43,7 +39,7 @@ impl Timers {
     /// The waker of a timer that hasn't fired.
     pub(crate) fn waker(&mut self, key: TimerKey) -> Option<&mut Waker> {
         match self.wakers.get_mut(key.place) {
-            Some(Some((number, waker))) if *number == key.number => Some(waker),
+            Some((number, waker)) if *number == key.number => Some(waker),
             _ => None,
         }
     }
@@ -52,29 +48,23 @@ impl Timers {
     #[must_use]
     pub(crate) fn remove(&mut self, key: TimerKey) -> Option<Waker> {
         self.waker(key)?;
-        let (_, waker) = self.wakers[key.place].take()?;
-        self.vacant.push(key.place);
-        let set = self.wakers.len() - self.vacant.len();
-        if set == 0 {
-            self.heap.clear();
-            self.give_back();
-        } else if self.heap.len() > 4 * set + 64 {
+        let (_, waker) = self.wakers.remove(key.place)?;
+        if self.heap.len() > 4 * self.wakers.len() + 64 {
             let wakers = &self.wakers;
             self.heap
                 .retain(|Reverse((_, number, place))| is_set(wakers, *place, *number));
-            self.heap.shrink_to(2 * self.heap.len());
         }
+        self.give_back();
         Some(waker)
     }
 
-    /// Without timers, buffers that are large are given back.
-    pub(crate) fn give_back(&mut self) {
-        if self.heap.capacity() > SMALL {
-            self.heap = BinaryHeap::new();
+    /// Gives room back that has been needed no more for long enough: three quarters of it.
+    fn give_back(&mut self) {
+        if self.wakers.len() == 0 {
+            self.heap.clear();
         }
-        if self.wakers.capacity() > SMALL {
-            self.wakers = Vec::new();
-            self.vacant = Vec::new();
+        if self.heap.capacity() > SMALL.max(4 * self.heap.len()) {
+            self.heap.shrink_to(2 * self.heap.len());
         }
     }
 
@@ -96,18 +86,15 @@ impl Timers {
             let Some(Reverse((_, _, place))) = self.heap.pop() else {
                 break;
             };
-            self.vacant.push(place);
-            due.extend(self.wakers[place].take().map(|(_, waker)| waker));
+            due.extend(self.wakers.remove(place).map(|(_, waker)| waker));
         }
-        if self.wakers.len() == self.vacant.len() {
-            self.give_back();
-        }
+        self.give_back();
         due
     }
 
     /// All that are set, to be dropped one by one.
     pub(crate) fn into_wakers(self) -> impl Iterator<Item = Waker> {
-        self.wakers.into_iter().flatten().map(|(_, waker)| waker)
+        self.wakers.into_values().map(|(_, waker)| waker)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -115,6 +102,6 @@ impl Timers {
     }
 }
 
-fn is_set(wakers: &[Option<(u64, Waker)>], place: usize, number: u64) -> bool {
-    matches!(wakers.get(place), Some(Some((set, _))) if *set == number)
+fn is_set(wakers: &Slab<(u64, Waker)>, place: usize, number: u64) -> bool {
+    matches!(wakers.get(place), Some((set, _)) if *set == number)
 }

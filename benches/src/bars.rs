@@ -95,9 +95,24 @@ pub const BARS: &[Bar] = &[
     bar("W10", Free, 1.0, &["async-executor"]),
     bar("W10/64", Free, 1.0, &["async-executor"]),
     bar("W11", Free, 1.03, &["ideal"]),
+    bar("W11s", Free, 1.05, &["tokio"]),
     // Neither wake-ups nor CPU time: the ideal is 0.
     bar("W12", Free, 1.0, &["ideal"]),
     cpu("W12", Free, 1.0, &["ideal"]),
+    bar("W13", Free, 2.0, &["alone"]),
+    bar("W13/idle", Free, 2.0, &["alone"]),
+    bar("W13/line", Free, 2.0, &["10 wait"]),
+    bar("W14", Free, 1.0, &["2 x cores + 1"]),
+    bar("W14/100us", Free, 1.0, &["2 x cores + 1"]),
+    bar("W14/10us", Free, 1.0, &["2 x cores + 1"]),
+    // Beside a few threads a core the system lets the ticker in at once, but for one tick in a hundred: that one is from
+    // 50 microseconds to 3 milliseconds late, so that a median of it says little below a factor of two.
+    bar("W14/late", Free, 1.5, &["1 x cores"]),
+    bar("W14/late99", Free, 2.0, &["2 x cores + 1"]),
+    bar("W15", Free, 1.0, &["5 MB"]),
+    bar("W15/calls", Free, 1.0, &["1 MB"]),
+    // The peer itself has 20 in one run and 31 in another. Beside a busy machine it has none: such a run says nothing.
+    bar("W16", Free, 1.25, &["async-executor"]),
     bar("PY/asyncify", Free, 1.0 / 30.0, &["asyncer"]),
     bar("PY/syncify", Free, 1.0 / 30.0, &["asyncer"]),
     bar("PY/loop", Free, 1.0 / 1000.0, &["asyncer"]),

@@ -1,6 +1,7 @@
 //! One measurement: what a peer took for each item of its work, by the clock and in CPU time of the whole process.
 
 use rustix::time::{ClockId, clock_gettime};
+use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 /// What one item took. The unit of `value` is the row's, mostly nanoseconds; `cpu` is always nanoseconds.
@@ -38,7 +39,21 @@ impl Clock {
 
 /// Of all threads of this process together.
 fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
+    time(ClockId::ProcessCPUTime)
+}
+
+/// Computes until this thread has had a processor for that long.
+pub fn compute(for_so_long: Duration) {
+    let begin = time(ClockId::ThreadCPUTime);
+    while time(ClockId::ThreadCPUTime) - begin < for_so_long {
+        for i in 0..1000 {
+            black_box(i);
+        }
+    }
+}
+
+fn time(clock: ClockId) -> Duration {
+    let time = clock_gettime(clock);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
@@ -74,6 +89,11 @@ impl Peer {
 
     /// What can't be beaten, as one more to be compared with: it takes `value` each time.
     pub fn ideal(value: f64) -> Self {
-        Self::new("ideal", move || Lap { value, cpu: value })
+        Self::limit("ideal", value)
+    }
+
+    /// What must not be exceeded, as one more to be compared with.
+    pub fn limit(name: &'static str, value: f64) -> Self {
+        Self::new(name, move || Lap { value, cpu: value })
     }
 }

@@ -4,6 +4,7 @@
 //! thread looks up all threads of the process in `/proc/self/task` and places them. So the jobs are the same in each placement.
 
 use rustix::thread::{CpuSet, Pid, sched_getaffinity, sched_setaffinity};
+use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -53,6 +54,13 @@ fn pin(thread: Option<Pid>, core: usize) {
     let _ = sched_setaffinity(thread, &set);
 }
 
+/// All that this process has at the moment, by their ids.
+pub fn threads() -> HashSet<i32> {
+    let tasks = std::fs::read_dir("/proc/self/task").expect("Linux lists the threads");
+    let names = tasks.flatten().map(|task| task.file_name());
+    names.filter_map(|id| id.to_str()?.parse().ok()).collect()
+}
+
 /// Places threads before each lap.
 pub struct Placer {
     placement: Placement,
@@ -79,10 +87,7 @@ impl Placer {
             return;
         }
         let main = std::process::id() as i32;
-        let tasks = std::fs::read_dir("/proc/self/task").expect("Linux lists the threads");
-        for task in tasks.flatten() {
-            let thread: Option<i32> = task.file_name().to_str().and_then(|id| id.parse().ok());
-            let Some(thread) = thread else { continue };
+        for thread in threads() {
             let core = if thread == main {
                 self.cores[0]
             } else {

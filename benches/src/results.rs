@@ -98,7 +98,12 @@ fn machine() -> String {
     // The build's own hash says nothing here, nor does the name of a kernel's build.
     let rustc = rustc.split(" (").next().unwrap_or_default();
     let kernel = kernel.split('-').next().unwrap_or_default().trim();
-    format!("{model}, {cores} cores, Linux {kernel}, {rustc}, {date}")
+    let features = if cfg!(feature = "footbridge-default") {
+        ""
+    } else {
+        ", footbridge without its default features"
+    };
+    format!("{model}, {cores} cores, Linux {kernel}, {rustc}, {date}{features}")
 }
 
 fn said(program: &str, arguments: &[&str]) -> String {

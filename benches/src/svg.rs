@@ -104,7 +104,7 @@ pub fn picture(outcomes: &[Outcome], caption: &str) -> String {
     );
     let _ = writeln!(
         picture,
-        "<text class=\"title\" x=\"{MARGIN}\" y=\"24\">Time of each (W10: bytes), as a multiple of the best peer's</text>\n\
+        "<text class=\"title\" x=\"{MARGIN}\" y=\"24\">Time of each (W10, W15: bytes; W14: threads), as a multiple of the best peer's</text>\n\
          <text class=\"faint\" x=\"{MARGIN}\" y=\"42\">Logarithmic; to the left is faster, and the tick is the bar: \
          where ours has to end. {}</text>",
         escape(caption)

@@ -3,6 +3,7 @@
 //!     cargo run --release -p benches --bin compare [--pin same|split|free] [--rounds N] [--write] [ids]
 //!
 //! All rows with nothing else said, or `--write`, leave `RESULTS.md` and `results.svg` in this package's folder.
+//! `cargo run --release -p benches --no-default-features --bin compare` measures footbridge without its default features.
 //!
 //! A fresh process has fresh pools and its own affinity. It is this program once more, called with `--child`; what it
 //! measures it prints as lines that this one reads.
@@ -58,7 +59,8 @@ impl Options {
 
     /// All rows, each as it is meant to be: then the results are written without being told.
     fn is_whole(&self) -> bool {
-        self.ids.is_empty() && self.pin.is_none() && self.rounds.is_none()
+        let whole = self.ids.is_empty() && self.pin.is_none() && self.rounds.is_none();
+        whole && cfg!(feature = "footbridge-default")
     }
 
     /// The rows chosen; all of them if none is named.
@@ -102,6 +104,9 @@ fn main() -> ExitCode {
 }
 
 fn parent(options: &Options) -> Result<(), String> {
+    if !cfg!(feature = "footbridge-default") {
+        println!("footbridge without its default features\n");
+    }
     let (mut outcomes, mut left_out) = (Vec::new(), Vec::new());
     let mut leave_out = |row: &Row, why: &str| {
         let line = format!("{:<8} left out: {why}", row.id);

@@ -42,18 +42,28 @@ pub struct Footbridge {
     event_loop: EventLoop,
 }
 
+impl Footbridge {
+    /// As it comes, and with no thread yet; the pool of the whole process has those of the laps before.
+    pub fn cold() -> Self {
+        Self::of(footbridge::Pool::builder().build())
+    }
+
+    fn of(pool: footbridge::Pool) -> Self {
+        let event_loop = EventLoop::builder().pool(&pool).build();
+        Self { pool, event_loop }
+    }
+}
+
 impl Pool for Footbridge {
     const NAME: &'static str = "footbridge";
     type Submitter = footbridge::Pool;
     type Job<T: Send + 'static> = footbridge::BlockingTask<T>;
 
     fn new(threads: Option<usize>) -> Self {
-        let pool = match threads {
+        Self::of(match threads {
             Some(threads) => footbridge::Pool::builder().max_threads(threads).build(),
             None => footbridge::Pool::global(),
-        };
-        let event_loop = EventLoop::builder().pool(&pool).build();
-        Self { pool, event_loop }
+        })
     }
 
     fn submitter(&self) -> Self::Submitter {

@@ -6,6 +6,8 @@
 use crate::lap::{Lap, Peer};
 
 mod bridges;
+mod bursts;
+mod crowd;
 mod idle;
 mod memory;
 mod pool;
@@ -57,6 +59,8 @@ pub fn all() -> Vec<Row> {
         wakes::rows(),
         bridges::rows(),
         pool::rows(),
+        crowd::rows(),
+        bursts::rows(),
         temporary::rows(),
         timers::rows(),
         memory::rows(),

@@ -61,8 +61,18 @@ pub fn rows() -> Vec<Row> {
             "500 sleeps of 10 ms on a cold pool of 40 threads",
             "ms",
             || {
-                let mut peers = each!(P in pools [Footbridge, Tokio, Threadpool, Rayon] => sleeps::<P>(40, 500));
+                let mut peers = each!(P in pools [Footbridge, Tokio, Threadpool, Rayon] => sleeps::<P>(40, 500, 10));
                 peers.push(Peer::ideal(130.0));
+                peers
+            },
+        ),
+        Row::new(
+            "W11s",
+            "500 sleeps of 1 ms on a cold pool of 40 threads",
+            "ms",
+            || {
+                let mut peers = each!(P in pools [Footbridge, Tokio, Threadpool, Rayon] => sleeps::<P>(40, 500, 1));
+                peers.push(Peer::ideal(13.0));
                 peers
             },
         ),
@@ -86,11 +96,12 @@ fn busy<P: Pool>(threads: Option<usize>, jobs: usize, microsecond: u32) -> impl 
 }
 
 /// The pool is made within the lap, so it starts all of its threads there; it is ended outside.
-fn sleeps<P: Pool>(threads: usize, jobs: usize) -> impl FnMut() -> Lap {
+fn sleeps<P: Pool>(threads: usize, jobs: usize, milliseconds: u64) -> impl FnMut() -> Lap {
+    let asleep = Duration::from_millis(milliseconds);
     move || {
         let clock = Clock::start();
         let mut pool = P::new(Some(threads));
-        at_once(&mut pool, jobs, || thread::sleep(Duration::from_millis(10)));
+        at_once(&mut pool, jobs, move || thread::sleep(asleep));
         let lap = clock.stop(1);
         Lap {
             value: lap.value / 1e6,
@@ -100,7 +111,11 @@ fn sleeps<P: Pool>(threads: usize, jobs: usize) -> impl FnMut() -> Lap {
 }
 
 /// All are submitted before the first is awaited.
-fn at_once<P: Pool>(pool: &mut P, jobs: usize, work: impl Fn() + Copy + Send + 'static) -> Lap {
+pub(super) fn at_once<P: Pool>(
+    pool: &mut P,
+    jobs: usize,
+    work: impl Fn() + Copy + Send + 'static,
+) -> Lap {
     let submitter = pool.submitter();
     let clock = Clock::start();
     let sum = pool.block_on(async {

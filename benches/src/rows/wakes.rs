@@ -2,9 +2,11 @@
 
 use super::Row;
 use crate::lap::{Clock, Lap};
+use crate::peers::each;
 use crate::peers::loops::{Loop, each_loop};
 use futures::task::AtomicWaker;
 use futures_lite::future::yield_now;
+use rustix::thread::sched_getcpu;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -30,6 +32,15 @@ pub fn rows() -> Vec<Row> {
             "ns/wake",
             || each_loop!(L => woken_from_outside::<L>(TASKS, 50)),
         ),
+        Row {
+            rounds: 5,
+            ..Row::new(
+                "W16",
+                "of 40 pairs of loop and thread, those that stay on two cores",
+                "pairs",
+                || each!(L in loops [Footbridge, Tokio, AsyncExecutor] => pairs::<L>(40)),
+            )
+        },
     ]
 }
 
@@ -165,4 +176,51 @@ fn woken_from_outside<L: Loop>(tasks: usize, times: usize) -> impl FnMut() -> La
             lap
         })
     }
+}
+
+/// Each pair is two fresh threads that wake each other in turn. A trip there and back takes 4 microseconds on one core and ten
+/// times that on two, and the system puts both on one where neither is busy while the other one is. async-executor's loop waits
+/// in `futures_lite`.
+fn pairs<L: Loop>(pairs: usize) -> impl FnMut() -> Lap {
+    const TRIPS: usize = 400;
+    move || {
+        let clock = Clock::start();
+        let apart = (0..pairs).filter(|_| {
+            let pair = thread::spawn(|| is_apart::<L>(TRIPS));
+            pair.join().unwrap()
+        });
+        let apart = apart.count();
+        Lap {
+            value: apart as f64,
+            ..clock.stop(pairs * TRIPS)
+        }
+    }
+}
+
+/// Whether they were on two cores for most of the second half of the trips.
+fn is_apart<L: Loop>(trips: usize) -> bool {
+    let mut event_loop = L::new();
+    let bell = Arc::new(Bell::default());
+    let core = Arc::new(AtomicUsize::new(0));
+    let (go, asked) = mpsc::channel();
+    let (ring, its_core) = (bell.clone(), core.clone());
+    let ringer = thread::spawn(move || {
+        while let Ok(()) = asked.recv() {
+            its_core.store(sched_getcpu(), Ordering::Relaxed);
+            ring.ring();
+        }
+    });
+    let apart = event_loop.block_on(async {
+        let mut apart = 0;
+        for trip in 0..trips {
+            go.send(()).unwrap();
+            bell.heard().await;
+            let is_apart = core.load(Ordering::Relaxed) != sched_getcpu();
+            apart += usize::from(is_apart && trip >= trips / 2);
+        }
+        apart
+    });
+    drop(go);
+    ringer.join().unwrap();
+    apart > trips / 4
 }
