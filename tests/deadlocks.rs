@@ -173,7 +173,7 @@ fn a_holder_that_begins_to_wait_after_the_call_got_in_line_is_told_by_its_panic(
 #[test]
 fn a_deadlock_is_found_through_each_way_to_wait() {
     type Way = fn(&Limiter);
-    let ways: [Way; 7] = [
+    let ways: [Way; 8] = [
         |limiter| await_token(limiter),
         |limiter| holding(limiter, || ()).join(),
         |limiter| run(holding(limiter, || ())),
@@ -182,6 +182,15 @@ fn a_deadlock_is_found_through_each_way_to_wait() {
             let call = holding(limiter, || ());
             let here = Syncify::new().raise_sync_error(false);
             here.wrap(async |call: BlockingTask<()>| call.await)(call).unwrap();
+        },
+        // That it was woken before doesn't count.
+        |limiter| {
+            let call = holding(limiter, || ());
+            let yields = async |call: BlockingTask<()>| {
+                yield_now().await;
+                call.await;
+            };
+            syncify(yields)(call).unwrap();
         },
         // What is made where the function is made, and where it is polled, is nested in the call.
         |limiter| {
@@ -229,10 +238,12 @@ fn of_two_that_wait_for_each_others_tokens_one_is_told_and_the_other_goes_on() {
             };
             let outcomes = run(gather([holder(0), holder(1)]));
             let told: Vec<_> = outcomes.iter().filter_map(|it| it.as_ref().err()).collect();
-            assert!(
-                matches!(&told[..], [text] if text.starts_with("deadlock")),
-                "{outcomes:?}"
-            );
+            let [text] = told[..] else {
+                panic!("{outcomes:?}")
+            };
+            assert!(text.starts_with("deadlock"), "{text}");
+            // Of the limiter's one token, and not of the other's.
+            assert_eq!(text.matches("deadlocks.rs:").count(), 1, "{text}");
         }
     });
 }

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
+use std::time::{Duration, Instant};
 
 /// Polls `acquire` once, which has to find no token.
 fn in_line(limiter: &Limiter) -> Acquire {
@@ -253,5 +254,26 @@ fn a_waker_may_ask_the_limiter_when_it_is_dropped_in_whichever_way_it_is() {
         drop(permit);
         assert!(poll(&mut served).is_ready());
         assert_eq!(dropped.load(SeqCst), 5);
+    });
+}
+
+// Within one process, and the quickest of several: what disturbs one is not in all
+#[test]
+fn with_fewer_tokens_a_release_costs_no_more_beside_a_long_line_than_beside_a_short_one() {
+    fn quickest_releases(waiting: usize) -> Duration {
+        let releases = || {
+            let limiter = Limiter::new(500);
+            let permits: Vec<_> = (0..500).map(|_| limiter.try_acquire()).collect();
+            let _line: Vec<_> = (0..waiting).map(|_| in_line(&limiter)).collect();
+            limiter.set_total_tokens(0);
+            let start = Instant::now();
+            drop(permits);
+            start.elapsed()
+        };
+        (0..5).map(|_| releases()).min().unwrap()
+    }
+    watched(|| {
+        let (short, long) = (quickest_releases(10), quickest_releases(20_000));
+        assert!(long < 20 * short, "{short:?}, {long:?}"); // 1,000 times as long, if each is looked at
     });
 }
