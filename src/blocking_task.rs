@@ -10,7 +10,8 @@ use crate::call::{Call, Token, bounded_call, enter_call};
 use crate::crew::Crew;
 use crate::detached::Detached;
 use crate::handle::{Handle, refuse_loop_thread};
-use crate::job::{Job, Outcome};
+use crate::job::Outcome;
+use crate::large;
 use crate::limiter::{Acquire, Limiter};
 use crate::parker;
 use crate::pool::Pool;
@@ -180,7 +181,7 @@ impl<R: Send + 'static> BlockingTask<R> {
             })
         };
         Self {
-            job: Some(Arc::new(Job::new(f, at))),
+            job: Some(large::job(f, at, None, None)),
             stage: Stage::Asked(has_options.then(options)),
         }
     }
@@ -190,10 +191,8 @@ impl<R: Send + 'static> BlockingTask<R> {
     where
         F: FnOnce() -> R + Send + 'static,
     {
-        let mut job = Job::new(f, Location::caller());
-        job.set_origin(home, bounded_call());
-        let job = Arc::new(job);
-        crew_for(pool, job.scope().home()).submit(job.clone());
+        let job = large::job(f, Location::caller(), home, bounded_call());
+        crew_for(pool, job.scope().home()).submit(job.clone().into_queued());
         Self {
             job: Some(job),
             stage: Stage::Submitted(pool.map(|pool| pool.crew().clone())),

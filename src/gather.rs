@@ -37,7 +37,14 @@ where
     I::Item: IntoFuture,
 {
     let woken = Arc::new(Woken(Mutex::default()));
-    let children: Vec<_> = futures
+    // From the beginning, for its drop: the iterator, which is a user's, may panic on the way.
+    let mut gather = Gather {
+        children: Vec::new(),
+        pending: 0,
+        due: VecDeque::new(),
+        woken: woken.clone(),
+    };
+    let children = futures
         .into_iter()
         .enumerate()
         .map(|(index, future)| Child {
@@ -47,15 +54,11 @@ where
                 index,
                 woken: woken.clone(),
             }),
-        })
-        .collect();
-    woken.0.lock().queue = (0..children.len()).collect();
-    Gather {
-        pending: children.len(),
-        children,
-        due: VecDeque::new(),
-        woken,
-    }
+        });
+    gather.children.extend(children);
+    gather.pending = gather.children.len();
+    gather.due = (0..gather.pending).collect();
+    gather
 }
 
 /// What [`gather`] returns.
@@ -74,7 +77,7 @@ where
 pub struct Gather<F: Future> {
     children: Vec<Child<F>>,
     pending: usize,
-    // Woken, and not polled yet: not empty only while polling, or after a child's panic.
+    // Woken, and not polled yet: all of them at first. Else not empty only while polling, or after a child's panic.
     due: VecDeque<usize>,
     woken: Arc<Woken>,
 }

@@ -10,6 +10,7 @@
 //! The rule: the first result stays. A cell is completed exactly once; who comes later (a loop that
 //! ends over a task that has just finished) changes nothing.
 
+use crate::deferred_drop::discard_nested;
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering, thread_local, unwind_safe};
 use std::any::Any;
 use std::cell::RefCell;
@@ -218,6 +219,8 @@ pub(crate) struct JoinCell<T> {
     aborted: AtomicBool,
     // Written under the lock; those who only ask don't take it.
     complete: AtomicBool,
+    // Known where the cell is made, which only a result that is 'static has.
+    discard_result: fn(Result<T, JoinError>),
 }
 
 enum State<T> {
@@ -230,7 +233,10 @@ enum State<T> {
 }
 
 impl<T> JoinCell<T> {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new() -> Self
+    where
+        T: 'static,
+    {
         Self {
             state: Mutex::new(State::Pending {
                 waiter: None,
@@ -239,6 +245,7 @@ impl<T> JoinCell<T> {
             awaited: AtomicBool::new(false),
             aborted: AtomicBool::new(false),
             complete: AtomicBool::new(false),
+            discard_result: |result| discard_nested(result, None::<fn()>),
         }
     }
 
@@ -247,7 +254,7 @@ impl<T> JoinCell<T> {
         let mut state = self.state.lock();
         let State::Pending { waiter, task } = &mut *state else {
             drop(state);
-            return discard(result);
+            return (self.discard_result)(result);
         };
         let (waiter, task) = (waiter.take(), task.take());
         *state = State::Complete(result);
@@ -310,7 +317,10 @@ impl<T> JoinCell<T> {
 /// A result that nobody has taken may be dropped by whichever side goes last, in the middle of anything.
 impl<T> Drop for JoinCell<T> {
     fn drop(&mut self) {
-        discard(std::mem::replace(self.state.get_mut(), State::Taken));
+        match std::mem::replace(self.state.get_mut(), State::Taken) {
+            State::Complete(result) => (self.discard_result)(result),
+            other => discard(other),
+        }
     }
 }
 

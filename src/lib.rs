@@ -168,6 +168,7 @@ mod detached;
 mod growth;
 mod idle;
 mod job;
+mod large;
 mod own;
 mod pool;
 mod refusal;
@@ -185,6 +186,7 @@ mod ready;
 mod inbox;
 mod task;
 
+mod deferred_drop;
 mod join;
 mod parker;
 mod place;
