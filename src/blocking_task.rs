@@ -6,7 +6,7 @@
 //!                           +------ the same, with a limiter ---> InLine --- a token ---> Submitted
 //! ```
 
-use crate::call::{Call, Token, bounded_call, enter_call};
+use crate::call::{Call, Token, bounded_call};
 use crate::crew::Crew;
 use crate::detached::Detached;
 use crate::handle::{Handle, refuse_loop_thread};
@@ -223,7 +223,6 @@ impl<R: Send + 'static> BlockingTask<R> {
         let detached = Arc::new(Detached::default());
         let waker = waker(detached.clone());
         detached.go_on(Box::new(move || {
-            let _call = enter_call(None);
             let submitted = self.advance(&mut Context::from_waker(&waker));
             if submitted.is_ready() {
                 self.job = None;
