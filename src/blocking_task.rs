@@ -115,12 +115,19 @@ impl Handle {
 /// result is dropped on the worker. To let it run instead, [`detach`](Self::detach) it. (A
 /// [`JoinHandle`](crate::JoinHandle) is the other way round: dropped, it lets its task run on.)
 ///
-/// The empty shell of a cancelled call stays in the pool's queue, and is counted there, until a thread comes by it.
-/// A result that is a call in its turn is dropped within the drop of the first: of a chain of thousands, await each.
+/// What a cancelled call captured goes with its room. An empty shell, of 150 to 300 bytes, stays in the pool's queue, and
+/// is counted there, until a thread comes by it: a million cancelled calls in a pool whose threads are all busy hold that.
+///
+/// A call may hold another one, as what it captured or as its result, and that one a third. Such a chain is dropped
+/// with its first link, and takes no more stack however long it is. Up to sixteen such drops may be within each other, and
+/// each returns when all that its call held is gone; what is deeper in the chain is dropped right after. The same goes
+/// for results of tasks that are [`JoinHandle`](crate::JoinHandle)s. Only what is boxed in itself without a call or a
+/// handle between, as a future within a future, nests as it does anywhere.
 ///
 /// # Panics
 /// Awaiting it panics with the function's own panic, or, saying why, if the pool couldn't run it: it
-/// was shut down, or the system refused it a thread. So does polling it once more after that.
+/// was shut down, or the system refused it a thread. So does polling it once more after that. Under
+/// `panic = "abort"` each of these ends the process, the refusal of a thread as well.
 ///
 /// ```
 /// use std::sync::mpsc;

@@ -17,7 +17,8 @@ use std::task::{Context, Poll, Waker};
 /// Polls a future only when it was woken, so a wake-up costs the same among ten thousand as among ten. Dropping it
 /// drops the futures: a [`BlockingTask`](crate::BlockingTask) among them is cancelled, a task behind a
 /// [`JoinHandle`](crate::JoinHandle) runs on. To wait for all of them, failures included, gather `JoinHandle`s, whose
-/// results are `Result`s. Works on any executor.
+/// results are `Result`s. Works on any executor. (A gather of gathers is a future within a future: each level is polled and
+/// dropped within the one above, on its stack.)
 ///
 /// # Panics
 /// With the panic of a future, at once; and when polled after it has given its results.

@@ -14,7 +14,7 @@
 //! Small on purpose: who submits a hundred thousand jobs waits for their memory more than for anything else.
 
 use crate::call::{Call, Scope, Token, enter_call};
-use crate::deferred_drop::discard_nested;
+use crate::discard::discard_nested;
 use crate::handle::Handle;
 use crate::join::{Payload, contain, discard, wake};
 use crate::refusal::Refusal;

@@ -10,33 +10,16 @@
 //! The rule: the first result stays. A cell is completed exactly once; who comes later (a loop that
 //! ends over a task that has just finished) changes nothing.
 
-use crate::deferred_drop::discard_nested;
+pub(crate) use crate::discard::{Payload, contain, discard};
+
+use crate::discard::discard_nested;
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering, thread_local, unwind_safe};
 use std::any::Any;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll, Waker};
-
-/// What a panic threw.
-pub(crate) type Payload = Box<dyn Any + Send>;
-
-/// Runs code of a user's; what it throws is caught and given back.
-pub(crate) fn contain<T>(code: impl FnOnce() -> T) -> Result<T, Payload> {
-    catch_unwind(AssertUnwindSafe(code))
-}
-
-/// Drops something of a user's. A panic in there has been reported by the panic hook and ends here.
-pub(crate) fn discard<T>(value: T) {
-    if let Err(payload) = contain(|| drop(value)) {
-        // A payload whose own drop panics too is leaked: there is nobody left to tell.
-        if let Err(second) = contain(|| drop(payload)) {
-            std::mem::forget(second);
-        }
-    }
-}
 
 /// Calls a waker, which may be of anybody's make: what it throws ends here, since whoever calls it
 /// has others to serve.

@@ -30,8 +30,7 @@ where
     if const { size_of::<F>() <= IN_PLACE } {
         job_of_function(f, submitted_at, home, parent)
     } else {
-        let f = Box::new(f);
-        job_of_function(move || f(), submitted_at, home, parent)
+        job_of_function(Box::new(f), submitted_at, home, parent)
     }
 }
 

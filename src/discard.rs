@@ -1,5 +1,5 @@
-//! Drops of what may hold another one of its kind: a call that has captured a call, a result that is a handle with a
-//! result.
+//! Code of a user's that may panic; and drops of what may hold another one of its kind: a call that has captured a
+//! call, a result that is a handle with a result.
 //!
 //! The rule: such drops nest, as any others do, so what a value held is gone when its drop returns. But they nest
 //! `DEEPEST` deep at the most. What comes up within the deepest one is put off until that one's own value is gone, so
@@ -19,10 +19,29 @@
 //!
 //! A link's end (the token that its call held) comes after all that its value held: in this order without limit.
 
-use crate::join::{contain, discard};
 use crate::sync::thread_local;
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// What a panic threw.
+pub(crate) type Payload = Box<dyn Any + Send>;
+
+/// Runs code of a user's; what it throws is caught and given back.
+pub(crate) fn contain<T>(code: impl FnOnce() -> T) -> Result<T, Payload> {
+    catch_unwind(AssertUnwindSafe(code))
+}
+
+/// Drops something of a user's. A panic in there has been reported by the panic hook and ends here.
+pub(crate) fn discard<T>(value: T) {
+    if let Err(payload) = contain(|| drop(value)) {
+        // A payload whose own drop panics too is leaked: there is nobody left to tell.
+        if let Err(second) = contain(|| drop(payload)) {
+            std::mem::forget(second);
+        }
+    }
+}
 
 /// How many drops may be under way on a thread, each within the one before it.
 const DEEPEST: usize = 16;
