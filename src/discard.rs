@@ -101,14 +101,13 @@ pub(crate) fn discard_nested<T: 'static>(value: T, end: Option<impl FnOnce() + '
 
 fn drop_at(depth: usize, link: &mut dyn Link) {
     let _ = DEPTH.try_with(|current| current.set(depth));
-    loop {
-        let (_, more) = step(link);
-        if depth == DEEPEST {
+    if depth < DEEPEST {
+        while link.step() {} // Nothing is put off.
+    } else {
+        while step(link).1 {
             drop_put_off();
         }
-        if !more {
-            break;
-        }
+        drop_put_off(); // What the last step has put off.
     }
     let _ = DEPTH.try_with(|current| current.set(depth - 1));
 }
