@@ -115,7 +115,7 @@ impl Handle {
 /// result is dropped on the worker. To let it run instead, [`detach`](Self::detach) it. (A
 /// [`JoinHandle`](crate::JoinHandle) is the other way round: dropped, it lets its task run on.)
 ///
-/// What a cancelled call captured goes with its room. An empty shell, of 150 to 300 bytes, stays in the pool's queue, and
+/// What a cancelled call captured goes with its room. An empty shell, of 130 to 300 bytes, stays in the pool's queue, and
 /// is counted there, until a thread comes by it: a million cancelled calls in a pool whose threads are all busy hold that.
 ///
 /// A call may hold another one, as what it captured or as its result, and that one a third. Such a chain is dropped

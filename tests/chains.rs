@@ -55,6 +55,7 @@ fn chain_of_captures(pool: &Pool, length: usize, gone: &Arc<AtomicUsize>) -> Blo
     task
 }
 
+// Decision 1
 #[test]
 fn a_long_chain_of_calls_that_each_captured_the_one_before_is_gone_when_the_drop_of_the_last_returns()
  {
@@ -173,6 +174,7 @@ impl Drop for Probe {
     }
 }
 
+// Decision 2
 #[test]
 fn the_token_of_a_cancelled_call_is_free_only_when_all_is_gone_that_its_function_held() {
     watched(|| {
@@ -216,6 +218,7 @@ impl Drop for Owner {
     }
 }
 
+// Decision 1
 #[test]
 fn a_destructor_that_drops_a_call_finds_gone_what_that_held_also_where_a_call_held_the_destructor()
 {
