@@ -6,11 +6,12 @@
 //!                           +------ the same, with a limiter ---> InLine --- a token ---> Submitted
 //! ```
 
-use crate::call::{Call, Token, bounded_call, enter_call};
+use crate::call::{Call, Token, bounded_call};
 use crate::crew::Crew;
 use crate::detached::Detached;
 use crate::handle::{Handle, refuse_loop_thread};
-use crate::job::{Job, Outcome};
+use crate::job::Outcome;
+use crate::large;
 use crate::limiter::{Acquire, Limiter};
 use crate::parker;
 use crate::pool::Pool;
@@ -114,12 +115,19 @@ impl Handle {
 /// result is dropped on the worker. To let it run instead, [`detach`](Self::detach) it. (A
 /// [`JoinHandle`](crate::JoinHandle) is the other way round: dropped, it lets its task run on.)
 ///
-/// The empty shell of a cancelled call stays in the pool's queue, and is counted there, until a thread comes by it.
-/// A result that is a call in its turn is dropped within the drop of the first: of a chain of thousands, await each.
+/// What a cancelled call captured goes with its room. An empty shell, of 130 to 300 bytes, stays in the pool's queue, and
+/// is counted there, until a thread comes by it: a million cancelled calls in a pool whose threads are all busy hold that.
+///
+/// A call may hold another one, as what it captured or as its result, and that one a third. Such a chain is dropped
+/// with its first link, and takes no more stack however long it is. Up to sixteen such drops may be within each other, and
+/// each returns when all that its call held is gone; what is deeper in the chain is dropped right after. The same goes
+/// for results of tasks that are [`JoinHandle`](crate::JoinHandle)s. Only what is boxed in itself without a call or a
+/// handle between, as a future within a future, nests as it does anywhere.
 ///
 /// # Panics
 /// Awaiting it panics with the function's own panic, or, saying why, if the pool couldn't run it: it
-/// was shut down, or the system refused it a thread. So does polling it once more after that.
+/// was shut down, or the system refused it a thread. So does polling it once more after that. Under
+/// `panic = "abort"` each of these ends the process, the refusal of a thread as well.
 ///
 /// ```
 /// use std::sync::mpsc;
@@ -180,7 +188,7 @@ impl<R: Send + 'static> BlockingTask<R> {
             })
         };
         Self {
-            job: Some(Arc::new(Job::new(f, at))),
+            job: Some(large::job(f, at, None, None)),
             stage: Stage::Asked(has_options.then(options)),
         }
     }
@@ -190,10 +198,8 @@ impl<R: Send + 'static> BlockingTask<R> {
     where
         F: FnOnce() -> R + Send + 'static,
     {
-        let mut job = Job::new(f, Location::caller());
-        job.set_origin(home, bounded_call());
-        let job = Arc::new(job);
-        crew_for(pool, job.scope().home()).submit(job.clone());
+        let job = large::job(f, Location::caller(), home, bounded_call());
+        crew_for(pool, job.scope().home()).submit(job.clone().into_queued());
         Self {
             job: Some(job),
             stage: Stage::Submitted(pool.map(|pool| pool.crew().clone())),
@@ -224,7 +230,6 @@ impl<R: Send + 'static> BlockingTask<R> {
         let detached = Arc::new(Detached::default());
         let waker = waker(detached.clone());
         detached.go_on(Box::new(move || {
-            let _call = enter_call(None);
             let submitted = self.advance(&mut Context::from_waker(&waker));
             if submitted.is_ready() {
                 self.job = None;

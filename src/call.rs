@@ -30,7 +30,7 @@ pub struct Scope {
 
 /// What most jobs have none of.
 #[derive(Default)]
-struct Ties {
+pub(crate) struct Ties {
     nested: Option<Nested>,
     parent: Option<Arc<dyn Call>>,
     token: Option<Token>,
@@ -215,8 +215,12 @@ impl Scope {
 
     /// It is done: it holds no token, and keeps no ancestor.
     pub(crate) fn end(&self) {
-        let ties = self.ties.lock().take();
-        discard(ties);
+        discard(self.take_ties());
+    }
+
+    /// What there is to `end`.
+    pub(crate) fn take_ties(&self) -> Option<Box<Ties>> {
+        self.ties.lock().take()
     }
 }
 

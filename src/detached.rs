@@ -42,3 +42,29 @@ impl Detached {
 }
 
 impl_wake!(Detached);
+
+#[cfg(all(test, not(footbridge_loom)))]
+mod tests {
+    use super::*;
+    use crate::sync::{AtomicUsize, Ordering};
+
+    #[test]
+    fn a_call_goes_one_step_for_each_time_that_it_is_woken_also_within_a_step() {
+        let detached = Arc::new(Detached::default());
+        let steps = Arc::new(AtomicUsize::new(0));
+        let (waken, taken) = (detached.clone(), steps.clone());
+        detached.go_on(Box::new(move || {
+            match taken.fetch_add(1, Ordering::Relaxed) + 1 {
+                1 => waken.wake(), // so that a second one follows, and no third one
+                2 | 3 => {}
+                4 => return Poll::Ready(()),
+                _ => panic!("a step that no wake was for"),
+            }
+            Poll::Pending
+        }));
+        for steps_then in [2, 3, 4, 4] {
+            assert_eq!(steps.load(Ordering::Relaxed), steps_then);
+            detached.wake();
+        }
+    }
+}

@@ -17,7 +17,8 @@ use std::task::{Context, Poll, Waker};
 /// Polls a future only when it was woken, so a wake-up costs the same among ten thousand as among ten. Dropping it
 /// drops the futures: a [`BlockingTask`](crate::BlockingTask) among them is cancelled, a task behind a
 /// [`JoinHandle`](crate::JoinHandle) runs on. To wait for all of them, failures included, gather `JoinHandle`s, whose
-/// results are `Result`s. Works on any executor.
+/// results are `Result`s. Works on any executor. (A gather of gathers is a future within a future: each level is polled and
+/// dropped within the one above, on its stack.)
 ///
 /// # Panics
 /// With the panic of a future, at once; and when polled after it has given its results.
@@ -37,7 +38,14 @@ where
     I::Item: IntoFuture,
 {
     let woken = Arc::new(Woken(Mutex::default()));
-    let children: Vec<_> = futures
+    // From the beginning, for its drop: the iterator, which is a user's, may panic on the way.
+    let mut gather = Gather {
+        children: Vec::new(),
+        pending: 0,
+        due: VecDeque::new(),
+        woken: woken.clone(),
+    };
+    let children = futures
         .into_iter()
         .enumerate()
         .map(|(index, future)| Child {
@@ -47,15 +55,11 @@ where
                 index,
                 woken: woken.clone(),
             }),
-        })
-        .collect();
-    woken.0.lock().queue = (0..children.len()).collect();
-    Gather {
-        pending: children.len(),
-        children,
-        due: VecDeque::new(),
-        woken,
-    }
+        });
+    gather.children.extend(children);
+    gather.pending = gather.children.len();
+    gather.due = (0..gather.pending).collect();
+    gather
 }
 
 /// What [`gather`] returns.
@@ -74,7 +78,7 @@ where
 pub struct Gather<F: Future> {
     children: Vec<Child<F>>,
     pending: usize,
-    // Woken, and not polled yet: not empty only while polling, or after a child's panic.
+    // Woken, and not polled yet: all of them at first. Else not empty only while polling, or after a child's panic.
     due: VecDeque<usize>,
     woken: Arc<Woken>,
 }

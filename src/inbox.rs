@@ -158,6 +158,13 @@ impl<T> Inbox<T> {
     }
 }
 
+/// What holds a loop last may be a call with a result, or in the middle of anything.
+impl<T> Drop for Inbox<T> {
+    fn drop(&mut self) {
+        discard(self.hook.take());
+    }
+}
+
 impl<T> fmt::Debug for Inbox<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Inbox").finish_non_exhaustive()

@@ -6,7 +6,7 @@
 
 pub use crate::call::Token;
 pub use crate::idle::Role;
-pub use crate::job::{Job, Outcome, Queued, Run, Runner};
+pub use crate::job::{Called, Job, Outcome, Queued, Run, Runner};
 pub use crate::parker::{Parker, Woken, block_on};
 pub use crate::refusal::Refusal;
 pub use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};

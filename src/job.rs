@@ -14,6 +14,7 @@
 //! Small on purpose: who submits a hundred thousand jobs waits for their memory more than for anything else.
 
 use crate::call::{Call, Scope, Token, enter_call};
+use crate::discard::discard_nested;
 use crate::handle::Handle;
 use crate::join::{Payload, contain, discard, wake};
 use crate::refusal::Refusal;
@@ -101,16 +102,20 @@ pub trait Run: Send + Sync {
 pub type Queued = Arc<dyn Run>;
 
 /// A job as its caller sees it.
-pub trait Outcome<R>: Run + Call {
-    /// Says where it comes from. Before it is submitted.
-    fn set_origin(&mut self, home: Option<Handle>, parent: Option<Arc<dyn Call>>);
-    /// Gives it the token that it holds until it is done. Before it is submitted.
-    fn set_token(&mut self, token: Token);
+pub trait Outcome<R>: Called {
     /// `is_quick` says that the waker leads to a loop or a parker of ours.
     ///
     /// # Panics
     /// With the job's own panic, or saying why it was refused, or that the result was given already.
     fn poll(&self, context: &mut Context<'_>, is_quick: bool) -> Poll<R>;
+}
+
+/// The same, but for the result.
+pub trait Called: Run + Call {
+    /// Says where it comes from. Before it is submitted.
+    fn set_origin(&mut self, home: Option<Handle>, parent: Option<Arc<dyn Call>>);
+    /// Gives it the token that it holds until it is done. Before it is submitted.
+    fn set_token(&mut self, token: Token);
     fn is_finished(&self) -> bool;
     /// The caller goes away.
     fn cancel(&self);
@@ -135,6 +140,42 @@ where
                 is_ending: false,
             }),
             scope: Scope::new(submitted_at),
+        }
+    }
+
+    /// As [`Outcome::poll`].
+    pub(crate) fn poll_result(&self, context: &mut Context<'_>, is_quick: bool) -> Poll<R> {
+        let mut new = None;
+        let stage = loop {
+            let mut state = self.state.lock();
+            if state.is_finished() {
+                break std::mem::replace(&mut state.stage, Stage::Gone);
+            }
+            if new.is_some() {
+                let old = std::mem::replace(&mut state.waiter, new);
+                state.is_quick = is_quick;
+                drop(state);
+                discard(old);
+                return Poll::Pending;
+            }
+            drop(state);
+            // Outside the lock: it may be code of a user's.
+            new = Some(context.waker().clone());
+        };
+        // Done meanwhile. A drop that panics mustn't take the result along.
+        discard(new);
+        match stage {
+            Stage::Done(value) => Poll::Ready(value),
+            Stage::Failed(failure) => match *failure {
+                Failure::Panic(payload) => std::panic::resume_unwind(payload),
+                Failure::Refused(why) => panic!(
+                    "the job submitted, or wrapped, at {} was never run: {why}",
+                    self.scope.submitted_at()
+                ),
+            },
+            _ => panic!(
+                "a BlockingTask was polled after it had given its result; await it once, and keep that"
+            ),
         }
     }
 
@@ -228,47 +269,22 @@ where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
+    fn poll(&self, context: &mut Context<'_>, is_quick: bool) -> Poll<R> {
+        self.poll_result(context, is_quick)
+    }
+}
+
+impl<F, R> Called for Job<F, R>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
     fn set_origin(&mut self, home: Option<Handle>, parent: Option<Arc<dyn Call>>) {
         self.scope.set_origin(home, parent);
     }
 
     fn set_token(&mut self, token: Token) {
         self.scope.set_token(token);
-    }
-
-    fn poll(&self, context: &mut Context<'_>, is_quick: bool) -> Poll<R> {
-        let mut new = None;
-        let stage = loop {
-            let mut state = self.state.lock();
-            if state.is_finished() {
-                break std::mem::replace(&mut state.stage, Stage::Gone);
-            }
-            if new.is_some() {
-                let old = std::mem::replace(&mut state.waiter, new);
-                state.is_quick = is_quick;
-                drop(state);
-                discard(old);
-                return Poll::Pending;
-            }
-            drop(state);
-            // Outside the lock: it may be code of a user's.
-            new = Some(context.waker().clone());
-        };
-        // Done meanwhile. A drop that panics mustn't take the result along.
-        discard(new);
-        match stage {
-            Stage::Done(value) => Poll::Ready(value),
-            Stage::Failed(failure) => match *failure {
-                Failure::Panic(payload) => std::panic::resume_unwind(payload),
-                Failure::Refused(why) => panic!(
-                    "the job submitted, or wrapped, at {} was never run: {why}",
-                    self.scope.submitted_at()
-                ),
-            },
-            _ => panic!(
-                "a BlockingTask was polled after it had given its result; await it once, and keep that"
-            ),
-        }
     }
 
     fn is_finished(&self) -> bool {
@@ -278,23 +294,29 @@ where
     fn cancel(&self) {
         let mut state = self.state.lock();
         let waiter = state.waiter.take();
-        match std::mem::replace(&mut state.stage, Stage::Gone) {
+        let held = match std::mem::replace(&mut state.stage, Stage::Gone) {
             Stage::Running => {
                 state.stage = Stage::Unwanted;
                 drop(state);
                 self.scope.cancel();
+                return discard(waiter);
             }
-            Stage::Waiting { f, .. } => {
-                drop(state);
-                discard(f);
-                self.scope.end();
-            }
-            held => {
-                drop(state);
-                discard(held);
-            }
-        }
-        discard(waiter);
+            held => held,
+        };
+        drop(state);
+        // Nobody will run it, so what it holds besides goes from here: after the function, and what that captured.
+        let is_waiting = matches!(held, Stage::Waiting { .. });
+        let ties = if is_waiting {
+            self.scope.take_ties()
+        } else {
+            None
+        };
+        let has_end = ties.is_some() || waiter.is_some();
+        let end = has_end.then_some(move || {
+            discard(ties);
+            discard(waiter);
+        });
+        discard_nested(held, end);
     }
 
     fn disown(&self) {

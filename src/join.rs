@@ -10,32 +10,16 @@
 //! The rule: the first result stays. A cell is completed exactly once; who comes later (a loop that
 //! ends over a task that has just finished) changes nothing.
 
+pub(crate) use crate::discard::{Payload, contain, discard};
+
+use crate::discard::discard_nested;
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering, thread_local, unwind_safe};
 use std::any::Any;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll, Waker};
-
-/// What a panic threw.
-pub(crate) type Payload = Box<dyn Any + Send>;
-
-/// Runs code of a user's; what it throws is caught and given back.
-pub(crate) fn contain<T>(code: impl FnOnce() -> T) -> Result<T, Payload> {
-    catch_unwind(AssertUnwindSafe(code))
-}
-
-/// Drops something of a user's. A panic in there has been reported by the panic hook and ends here.
-pub(crate) fn discard<T>(value: T) {
-    if let Err(payload) = contain(|| drop(value)) {
-        // A payload whose own drop panics too is leaked: there is nobody left to tell.
-        if let Err(second) = contain(|| drop(payload)) {
-            std::mem::forget(second);
-        }
-    }
-}
 
 /// Calls a waker, which may be of anybody's make: what it throws ends here, since whoever calls it
 /// has others to serve.
@@ -218,6 +202,8 @@ pub(crate) struct JoinCell<T> {
     aborted: AtomicBool,
     // Written under the lock; those who only ask don't take it.
     complete: AtomicBool,
+    // Known where the cell is made, which only a result that is 'static has.
+    discard_result: fn(Result<T, JoinError>),
 }
 
 enum State<T> {
@@ -230,7 +216,10 @@ enum State<T> {
 }
 
 impl<T> JoinCell<T> {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new() -> Self
+    where
+        T: 'static,
+    {
         Self {
             state: Mutex::new(State::Pending {
                 waiter: None,
@@ -239,6 +228,7 @@ impl<T> JoinCell<T> {
             awaited: AtomicBool::new(false),
             aborted: AtomicBool::new(false),
             complete: AtomicBool::new(false),
+            discard_result: |result| discard_nested(result, None::<fn()>),
         }
     }
 
@@ -247,7 +237,7 @@ impl<T> JoinCell<T> {
         let mut state = self.state.lock();
         let State::Pending { waiter, task } = &mut *state else {
             drop(state);
-            return discard(result);
+            return (self.discard_result)(result);
         };
         let (waiter, task) = (waiter.take(), task.take());
         *state = State::Complete(result);
@@ -310,7 +300,10 @@ impl<T> JoinCell<T> {
 /// A result that nobody has taken may be dropped by whichever side goes last, in the middle of anything.
 impl<T> Drop for JoinCell<T> {
     fn drop(&mut self) {
-        discard(std::mem::replace(self.state.get_mut(), State::Taken));
+        match std::mem::replace(self.state.get_mut(), State::Taken) {
+            State::Complete(result) => (self.discard_result)(result),
+            other => discard(other),
+        }
     }
 }
 

@@ -120,11 +120,11 @@
 //!   block_on · run · kept · event_loop_builder                  a loop for a while, or for one's own
 //!   event_loop · spawner · tasks · time                         a loop as it turns, and beside it,
 //!   blocking_task · detached · pool · shutdown                  knowing nothing of it, a pool:
-//!   worker · crew · own · idle · job · refusal                  its threads and what they run
+//!   worker · crew · own · idle · job · large · refusal          its threads and what they run
 //!   call · limiter · waits                                      where a job comes from, what bounds it, who waits
 //!   handle · queue                                              a loop seen from anywhere
 //!   inbox · ready · task                                        what others post, what comes next
-//!   parker · place · join · timers
+//!   parker · place · join · discard · timers
 //!   sync                                                        the one door to shared memory
 //! ```
 //! A module uses its neighbours and what stands below it, and nothing goes round in a circle. [`how_it_works`]
@@ -168,6 +168,7 @@ mod detached;
 mod growth;
 mod idle;
 mod job;
+mod large;
 mod own;
 mod pool;
 mod refusal;
@@ -185,6 +186,7 @@ mod ready;
 mod inbox;
 mod task;
 
+mod discard;
 mod join;
 mod parker;
 mod place;

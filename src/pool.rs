@@ -14,6 +14,11 @@ use std::time::Duration;
 /// waits for that. A loop that was built with the pool holds a handle of its own, and so does every
 /// [`Handle`](crate::Handle) to that loop, even when it has ended.
 ///
+/// A process that forks has in the child only the thread that forked. There a job of a pool that had threads before,
+/// the [`global`](Self::global) one among them, is queued and never runs. So fork before the first job, or call nothing
+/// but `exec` in the child. Otherwise a new pool works there, and so does a new loop that is built with it, as far as
+/// the rest of the process allows.
+///
 /// ```
 /// use footbridge::Pool;
 ///

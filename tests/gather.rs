@@ -15,7 +15,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Instant;
 
@@ -291,6 +291,78 @@ fn a_future_that_is_done_is_dropped_before_the_others_are() {
         assert!(poll_once(&mut both).is_pending());
         assert!(dropped.try_recv().is_ok());
         assert_eq!(run(gather([ready(1), ready(2)])), [1, 2]);
+    });
+}
+
+// Decision 16
+#[test]
+fn those_that_were_woken_are_polled_in_the_order_of_their_waking() {
+    watched(|| {
+        let polled = RefCell::new(Vec::new());
+        let wakers = RefCell::new(vec![Waker::noop().clone(); 5]);
+        let mut all = gather((0..5).map(|n| {
+            let (polled, wakers) = (&polled, &wakers);
+            poll_fn(move |context| {
+                polled.borrow_mut().push(n);
+                wakers.borrow_mut()[n] = context.waker().clone();
+                Poll::<()>::Pending
+            })
+        }));
+        assert!(poll_once(&mut all).is_pending());
+        assert_eq!(polled.take(), [0, 1, 2, 3, 4]);
+        for n in [3, 0, 4, 1] {
+            wakers.borrow()[n].wake_by_ref();
+        }
+        assert!(poll_once(&mut all).is_pending());
+        assert_eq!(polled.take(), [3, 0, 4, 1]);
+    });
+}
+
+// Decision 16
+#[test]
+fn those_that_were_due_when_one_panicked_are_polled_the_next_time() {
+    watched(|| {
+        let polled = RefCell::new(Vec::new());
+        let mut all = gather((0..4).map(|n| {
+            let polled = &polled;
+            poll_fn(move |_| {
+                polled.borrow_mut().push(n);
+                match n {
+                    1 => panic!("the second"),
+                    _ => Poll::<()>::Pending,
+                }
+            })
+        }));
+        assert_eq!(panic_of(|| poll_once(&mut all)), "the second");
+        assert_eq!(polled.take(), [0, 1]);
+        assert!(poll_once(&mut all).is_pending());
+        assert_eq!(polled.take(), [2, 3]);
+    });
+}
+
+#[test]
+fn a_waker_may_wake_the_gathers_futures_where_it_is_dropped() {
+    struct Wakes(Waker);
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {}
+    }
+    impl Drop for Wakes {
+        fn drop(&mut self) {
+            self.0.wake_by_ref();
+        }
+    }
+    watched(|| {
+        let child = RefCell::new(Waker::noop().clone());
+        let mut all = gather([poll_fn(|context| {
+            *child.borrow_mut() = context.waker().clone();
+            Poll::<()>::Pending
+        })]);
+        for _ in 0..3 {
+            let waker = Waker::from(Arc::new(Wakes(child.borrow().clone())));
+            let polled = Pin::new(&mut all).poll(&mut Context::from_waker(&waker));
+            assert!(polled.is_pending());
+        }
+        assert!(poll_once(&mut all).is_pending());
     });
 }
 

@@ -454,11 +454,14 @@ fn in_the_destructor_of_a_waker_it_ends_no_process_and_keeps_nobody_from_being_a
             let permit = limiter.try_acquire();
             let mut acquire = limiter.acquire();
             let mut all = gather([pending::<()>()]);
-            poll_with_a_bomb(&mut job);
-            poll_with_a_bomb(&mut task);
-            poll_with_a_bomb(&mut sleep);
-            poll_with_a_bomb(&mut acquire);
-            poll_with_a_bomb(&mut all);
+            // The second time, the first one's is dropped there.
+            for _ in 0..2 {
+                poll_with_a_bomb(&mut job);
+                poll_with_a_bomb(&mut task);
+                poll_with_a_bomb(&mut sleep);
+                poll_with_a_bomb(&mut acquire);
+                poll_with_a_bomb(&mut all);
+            }
             go.send(7).unwrap();
             drop(permit);
             assert!(poll_once(&mut all).is_pending());
@@ -488,6 +491,58 @@ fn in_the_destructors_of_what_a_gather_holds_they_end_no_process() {
             task.abort();
             assert!(task.await.unwrap_err().is_cancelled());
         });
+    });
+}
+
+#[test]
+fn in_the_destructors_of_a_gathers_finished_futures_it_takes_no_output_along() {
+    struct Ready(Bomb, u32);
+    impl Future for Ready {
+        type Output = u32;
+
+        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<u32> {
+            Poll::Ready(self.1)
+        }
+    }
+    assert_eq!(run(gather([Ready(Bomb, 1), Ready(Bomb, 2)])), [1, 2]);
+}
+
+#[test]
+fn in_what_gives_a_gather_its_futures_it_is_passed_on_whatever_their_destructors_do() {
+    struct Bombs(Bomb);
+    impl Future for Bombs {
+        type Output = ();
+
+        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+            Poll::Pending
+        }
+    }
+    let futures = (0..3).map(|n| match n {
+        2 => panic!("the third"),
+        _ => Bombs(Bomb),
+    });
+    assert_eq!(panic_of(|| drop(gather(futures))), "the third");
+}
+
+#[test]
+fn in_the_destructor_of_a_hook_that_goes_with_the_last_of_a_loop_it_harms_nobody_and_takes_no_result_along()
+ {
+    fn loop_with_a_bomb() -> EventLoop {
+        let bomb = Bomb;
+        let hook = move || {
+            let _ = &bomb;
+        };
+        EventLoop::builder().on_wake(hook).build()
+    }
+    watched(|| {
+        let event_loop = loop_with_a_bomb();
+        let job = event_loop.handle().run_in_executor(None, || 7);
+        until(|| job.is_finished());
+        // The job may be held by its thread for a moment longer, and go with it; or here, with the result.
+        drop(event_loop);
+        assert_eq!(job.join(), 7);
+        let handles = vec![loop_with_a_bomb().handle(), loop_with_a_bomb().handle()];
+        drop(handles);
     });
 }
 

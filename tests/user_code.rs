@@ -144,6 +144,27 @@ fn it_may_also_where_the_job_was_polled_with_it_inside_a_task_of_a_loop() {
     });
 }
 
+// Decision 18
+#[test]
+fn it_may_also_where_a_task_of_a_loop_awaited_the_job_before() {
+    watched(|| {
+        let pool = Pool::builder().max_threads(8).build();
+        let (open, gate) = mpsc::channel::<()>();
+        let (answered, answers) = mpsc::channel();
+        let mut job = pool.spawn_blocking(move || gate.recv().unwrap());
+        run(poll_fn(|context| {
+            assert!(Pin::new(&mut job).poll(context).is_pending());
+            Poll::Ready(())
+        }));
+        let waker = Waker::from(Arc::new(Waits(pool.clone(), answered)));
+        let polled = Pin::new(&mut job).poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        open.send(()).unwrap();
+        assert_eq!(answers.recv(), Ok(3));
+        job.join();
+    });
+}
+
 // Decisions 14 and 18
 #[test]
 fn a_host_that_holds_a_lock_which_its_hook_takes_may_wait_for_another_job() {
@@ -261,6 +282,29 @@ fn nor_is_it_in_anothers_hands_where_the_caller_goes_as_it_is_given_back() {
         drop(job);
         assert_eq!(is_dropped.recv(), Ok(me())); // and not on the job's thread, later
         drop(go);
+    });
+}
+
+#[test]
+fn what_a_refused_job_captured_is_gone_when_its_caller_is_told() {
+    watched(|| {
+        let pool = Pool::builder().max_threads(1).build();
+        let (begun, has_begun) = mpsc::channel();
+        let (open, gate) = mpsc::channel::<()>();
+        let first = pool.spawn_blocking(move || (begun.send(()), gate.recv()));
+        has_begun.recv().unwrap();
+        let (dropped, is_dropped) = mpsc::channel();
+        let guard = Guard(dropped);
+        let mut refused = pool.spawn_blocking(move || drop(guard));
+        let (told, was_told) = mpsc::channel();
+        let waker = Waker::from(Arc::new(Calls(Mutex::new(move || {
+            told.send(is_dropped.try_recv().is_ok()).unwrap();
+        }))));
+        let polled = Pin::new(&mut refused).poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        pool.shutdown(ms(0)).unwrap_err();
+        assert_eq!(was_told.recv(), Ok(true));
+        drop((open, first));
     });
 }
 

@@ -2,7 +2,7 @@
 //! pool takes too many steps to come to it.
 
 use footbridge::{EventLoop, Pool};
-use loom_tests::internals::{self, Job, Looker, Outcome, Parker, Queued, Role, block_on};
+use loom_tests::internals::{self, Called, Job, Looker, Outcome, Parker, Queued, Role, block_on};
 use loom_tests::{Arc, Data, explore, explore_within, spawn, yield_now};
 use std::panic::Location;
 use std::task::Poll;

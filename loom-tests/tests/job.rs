@@ -2,7 +2,7 @@
 
 use footbridge::{EventLoop, Limiter};
 use loom::thread::{self, ThreadId};
-use loom_tests::internals::{Job, Mutex, Outcome, Refusal, Run, Runner, Token, block_on};
+use loom_tests::internals::{Called, Job, Mutex, Outcome, Refusal, Run, Runner, Token, block_on};
 use loom_tests::{Arc, Data, Flag, Guard, explore, spawn};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::task::{Context, Wake, Waker};
@@ -216,10 +216,10 @@ fn a_hook_that_goes_with_the_last_of_a_job_finds_its_thread_not_counted_on() {
 #[test]
 fn a_panic_reaches_who_waits() {
     explore(|| {
-        let job = job(|| std::panic::resume_unwind(Box::new("of the job")));
+        let job = job::<_, ()>(|| std::panic::resume_unwind(Box::new("of the job")));
         let worker = job.clone();
         let worker = spawn(move || worker.run(&mut ()));
-        let wait = || block_on(|context| Outcome::<()>::poll(&*job, context, true));
+        let wait = || block_on(|context| job.poll(context, true));
         let payload = catch_unwind(AssertUnwindSafe(wait)).unwrap_err();
         assert_eq!(payload.downcast_ref(), Some(&"of the job"));
         worker.join().unwrap();

@@ -1,7 +1,7 @@
 //! Tokens are asked for, handed over, given back, and their number is changed.
 
 use footbridge::{Asyncify, Limiter, Pool, run};
-use loom_tests::internals::{Job, Outcome, Run, Token, block_on};
+use loom_tests::internals::{Called, Job, Run, Token, block_on};
 use loom_tests::{Arc, Data, explore, explore_within, spawn};
 use std::future::{Future, poll_fn};
 use std::panic::Location;
