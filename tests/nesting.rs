@@ -188,6 +188,21 @@ fn jobs_that_wait_in_join_or_on_a_loop_of_their_own_are_never_refused_but_count_
     });
 }
 
+// Decision 3
+#[test]
+fn a_worker_that_was_refused_a_wait_gives_its_place_back_in_the_next_one() {
+    watched(|| {
+        let pool = Pool::builder().max_threads(1).max_parked(0).build();
+        let inner = pool.clone();
+        let job = move || {
+            let refused = syncify(async || ())();
+            (refused, inner.spawn_blocking(|| 5).join())
+        };
+        let answers = run(async { pool.spawn_blocking(job).await });
+        assert_eq!(answers, (Err(SyncifyError::PoolExhausted), 5));
+    });
+}
+
 /// Nests up to `depth`; on an error, says how deep it was.
 fn nested_result(pool: Pool, depth: usize) -> BlockingTask<Result<(), (usize, SyncifyError)>> {
     fn level(
