@@ -352,11 +352,12 @@ impl Crew {
 
     /// A worker's job begins to wait: its place is free. With `bounded`, `false` if too many wait.
     pub(crate) fn leave(self: &Arc<Self>, own: &Own, bounded: bool) -> bool {
+        let mut book = self.book.lock();
         // Behind this job they would wait for as long as it does, and nobody looks into the queue of a parked thread.
+        // Under the lock: on their way they are in no queue, where a shutdown would miss them.
         while let Some(job) = own.local.pop() {
             self.returned.push(job);
         }
-        let mut book = self.book.lock();
         if bounded && book.parked >= self.settings.max_parked {
             return false;
         }
