@@ -29,7 +29,8 @@
 //! - **Everybody who waits gets an answer**: a loop that has ended, a pool that was shut down, a thread that
 //!   the system refused, a caller who has gone away are typed errors, or panics that say so where the
 //!   signature leaves no room for an error. What still waits for ever: for a loop that nobody runs, for a
-//!   function that never returns, for a token whose holder waits for it in a way that [`Limiter`] can't see.
+//!   function that never returns, for a token whose holder waits for it in a way that [`Limiter`] can't see, for a
+//!   queued job where [`max_threads`](PoolBuilder::max_threads) running ones wait for it outside of this crate (in a channel).
 //! - **The async function runs on its own loop** and need not be `Send`. What travels is a closure.
 //! - **No `unsafe`**; and its machines are explored by [loom](https://docs.rs/loom), as the code that uses them can be.
 //!
@@ -120,16 +121,17 @@
 //!   block_on · run · kept · event_loop_builder                  a loop for a while, or for one's own
 //!   event_loop · spawner · tasks · time                         a loop as it turns, and beside it,
 //!   blocking_task · detached · pool · shutdown                  knowing nothing of it, a pool:
-//!   worker · crew · own · idle · job · large · refusal          its threads and what they run
+//!   worker · crew · own · idle · growth · job · large · refusal its threads and what they run
 //!   call · limiter · waits                                      where a job comes from, what bounds it, who waits
 //!   handle · queue                                              a loop seen from anywhere
 //!   inbox · ready · task                                        what others post, what comes next
-//!   parker · place · join · discard · timers
+//!   parker · place · join · discard · slab · timers
 //!   sync                                                        the one door to shared memory
 //! ```
-//! A module uses its neighbours and what stands below it, and nothing goes round in a circle. [`how_it_works`]
-//! follows a call of each bridge through them. With `--cfg footbridge_loom`, `sync` is made of loom's types, and
-//! everything above it, the code of this crate's users included, can be explored: see [`model_checking`].
+//! A module uses its neighbours and what stands below it. Two pairs know each other: crew and own, call and waits.
+//! [`how_it_works`] follows a call of each bridge through them. With `--cfg footbridge_loom`, `sync` is made of
+//! loom's types, and everything above it, the code of this crate's users included, can be explored: see
+//! [`model_checking`].
 //!
 //! # Features
 //! `parking_lot`, `crossbeam-deque` and `futures-task`, all on by default, each bring the crate of that

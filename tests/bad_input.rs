@@ -6,11 +6,13 @@ mod common;
 use common::{Guard, me, ms, panic_of, watched};
 use footbridge::time::{sleep, sleep_until, timeout};
 use footbridge::{
-    EventLoop, Handle, LocalSpawner, Pool, Syncify, SyncifyError, run, spawn, spawn_blocking,
-    syncify, yield_now,
+    EventLoop, Handle, Limiter, LocalSpawner, Pool, Syncify, SyncifyError, gather, run, spawn,
+    spawn_blocking, syncify, yield_now,
 };
-use std::future::pending;
+use std::future::{pending, ready};
+use std::pin::Pin;
 use std::sync::mpsc;
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 // R3
@@ -70,6 +72,44 @@ fn syncify_says_what_is_wrong_with_the_thread() {
         });
         let closed = Err(SyncifyError::LoopClosed);
         assert_eq!(of_the_dead.join(), (closed, closed));
+    });
+}
+
+#[test]
+fn what_is_polled_after_it_has_given_its_result_says_so() {
+    fn says_so<F: Future + Unpin>(mut future: F, name: &str) {
+        let mut context = Context::from_waker(Waker::noop());
+        common::until(|| Pin::new(&mut future).poll(&mut context).is_ready());
+        let text = panic_of(|| Pin::new(&mut future).poll(&mut context).is_ready());
+        assert!(
+            text.contains(name) && text.contains("polled after"),
+            "{text}"
+        );
+    }
+    watched(|| {
+        let mut event_loop = EventLoop::new();
+        let task = event_loop.spawn(async {});
+        event_loop.run_until(yield_now());
+        says_so(task, "JoinHandle");
+        says_so(spawn_blocking(|| 1), "BlockingTask");
+        says_so(gather([ready(1)]), "Gather");
+        says_so(Limiter::new(1).acquire(), "Acquire");
+    });
+}
+
+#[test]
+fn a_loop_and_a_pool_may_be_dropped_where_a_loop_runs_and_neither_waits() {
+    watched(|| {
+        let (pool, event_loop) = (Pool::builder().build(), EventLoop::new());
+        let (go, wait) = mpsc::channel::<()>();
+        let job = pool.spawn_blocking(move || wait.recv().is_err());
+        let task = event_loop.spawn(pending::<()>());
+        run(async {
+            drop((pool, event_loop));
+            assert!(task.await.unwrap_err().is_cancelled());
+            drop(go);
+            assert!(job.await);
+        });
     });
 }
 

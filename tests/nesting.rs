@@ -164,6 +164,45 @@ fn more_waiting_jobs_than_max_parked_get_pool_exhausted_and_not_a_thread() {
     });
 }
 
+// Decision 3
+#[test]
+fn jobs_that_wait_in_join_or_on_a_loop_of_their_own_are_never_refused_but_count_for_max_parked() {
+    watched(|| {
+        let pool = Pool::builder().max_parked(1).build();
+        // As soon as the job outside waits.
+        let is_refused = || until(|| syncify(async || ())() == Err(SyncifyError::PoolExhausted));
+        let inner = pool.clone();
+        let joins = move || inner.spawn_blocking(is_refused).join();
+        run(async { pool.spawn_blocking(joins).await });
+        let inner = pool.clone();
+        let awaits = move || run(async { inner.spawn_blocking(is_refused).await });
+        run(async { pool.spawn_blocking(awaits).await });
+
+        let pool = Pool::builder().max_parked(0).build();
+        let inner = pool.clone();
+        let waits = move || {
+            run(async { inner.spawn_blocking(|| ()).await });
+            inner.spawn_blocking(|| ()).join();
+        };
+        run(async { pool.spawn_blocking(waits).await });
+    });
+}
+
+// Decision 3
+#[test]
+fn a_worker_that_was_refused_a_wait_gives_its_place_back_in_the_next_one() {
+    watched(|| {
+        let pool = Pool::builder().max_threads(1).max_parked(0).build();
+        let inner = pool.clone();
+        let job = move || {
+            let refused = syncify(async || ())();
+            (refused, inner.spawn_blocking(|| 5).join())
+        };
+        let answers = run(async { pool.spawn_blocking(job).await });
+        assert_eq!(answers, (Err(SyncifyError::PoolExhausted), 5));
+    });
+}
+
 /// Nests up to `depth`; on an error, says how deep it was.
 fn nested_result(pool: Pool, depth: usize) -> BlockingTask<Result<(), (usize, SyncifyError)>> {
     fn level(

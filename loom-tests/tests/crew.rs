@@ -243,3 +243,32 @@ fn a_shutdown_answers_jobs_that_are_on_their_way_to_a_workers_own_queue() {
         end(&pool);
     });
 }
+
+#[test]
+fn a_shutdown_answers_jobs_that_a_worker_gives_back_as_it_begins_to_wait() {
+    explore_within(2, || {
+        let pool = pool_of(1);
+        let other = pool.clone();
+        let worker = spawn(move || {
+            let mut worker = Looker::new(&other);
+            worker.run(job(move || {
+                other.spawn_blocking(|| ()).detach();
+                let mut waits = true;
+                block_on(|context| {
+                    context.waker().wake_by_ref();
+                    match std::mem::take(&mut waits) {
+                        true => Poll::Pending,
+                        false => Poll::Ready(()),
+                    }
+                });
+            }));
+        });
+        let _ = pool.shutdown(Duration::ZERO);
+        worker.join().unwrap();
+        // One more shutdown would answer what the first has missed.
+        while pool.stats().threads > 0 {
+            yield_now();
+        }
+        assert_eq!(pool.stats().queued, 0);
+    });
+}

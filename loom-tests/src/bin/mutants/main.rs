@@ -1,13 +1,16 @@
-//! Applies each of the small wrong edits in `mutants.txt` to a copy of the crate, and runs the models that
-//! have to notice it.
+//! Applies each of the small wrong edits in a list to a copy of the crate, and runs the models that have to notice
+//! it, or the tests.
 //!
 //! ```text
-//! cargo run --bin mutants                  all of them
+//! cargo run --bin mutants                  all of `mutants.txt`, on the models
 //! cargo run --bin mutants -- --only fence  those with one of these words in their name or file
 //! cargo run --bin mutants -- --smoke       a handful, for CI
+//! cargo run --bin mutants -- --tests ..    the same with `../tests/mutants.txt`, on the crate's tests
 //! ```
 
-use std::collections::BTreeMap;
+mod list;
+
+use list::{Tests, needed, parse};
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -16,121 +19,67 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// For the models of one mutant, which take a minute at the most. More is a hang.
-const LIMIT: Duration = Duration::from_secs(300);
-
-#[derive(Default)]
-struct Mutant {
-    name: String,
-    file: String,
-    /// Test files, each with the models to run of it, all if none is named.
-    by: Vec<Models>,
-    argued: bool,
-    smoke: bool,
-    find: Vec<String>,
-    replace: Vec<String>,
+/// A list of mutants, and the package whose tests have to notice them. Both are paths in the checkout.
+struct Suite {
+    list: &'static str,
+    package: &'static str,
+    /// As in `CARGO_ENCODED_RUSTFLAGS`.
+    flags: &'static str,
+    /// For the tests in one file that one mutant names. More is a hang.
+    limit: Duration,
 }
 
-/// A test file, and words of the names of models.
-#[derive(Clone)]
-struct Models {
-    file: String,
-    words: Vec<String>,
-}
+/// A model takes a minute at the most.
+const MODELS: Suite = Suite {
+    list: "loom-tests/mutants.txt",
+    package: "loom-tests",
+    flags: "--cfg\x1ffootbridge_loom",
+    limit: Duration::from_secs(300),
+};
 
-fn parse(list: &str) -> Vec<Mutant> {
-    let mut mutants: Vec<Mutant> = Vec::new();
-    for line in list.lines() {
-        let Some(first) = line.chars().next() else {
-            continue;
-        };
-        if first == '#' {
-            continue;
-        }
-        let (key, value) = line.split_once(':').unwrap_or((line, ""));
-        if key == "mutant" {
-            mutants.push(Mutant::default());
-        }
-        let mutant = mutants.last_mut().expect("a line before the first mutant");
-        let code = || line[1..].trim().to_owned();
-        match (first, key, value.trim()) {
-            (' ', ..) => {
-                mutant.find.push(code());
-                mutant.replace.push(code());
-            }
-            ('-', ..) => mutant.find.push(code()),
-            ('+', ..) => mutant.replace.push(code()),
-            (_, "mutant", name) => name.clone_into(&mut mutant.name),
-            (_, "file", file) => file.clone_into(&mut mutant.file),
-            (_, "by", models) => {
-                let mut words = models.split(' ').map(str::to_owned);
-                let file = words.next().unwrap_or_default();
-                let words = words.collect();
-                mutant.by.push(Models { file, words });
-            }
-            (_, "argued", _) => mutant.argued = true,
-            (_, "smoke", _) => mutant.smoke = true,
-            _ => panic!("not understood: {line}"),
-        }
-    }
-    mutants
-}
+/// A file takes a second or two, alone on two cores. A third of what a test's own watchdog waits for.
+const TESTS: Suite = Suite {
+    list: "tests/mutants.txt",
+    package: ".",
+    flags: "",
+    limit: Duration::from_secs(10),
+};
 
-impl Mutant {
-    /// The text with the edit made. Lines are compared without their indentation.
-    fn apply(&self, text: &str) -> Result<String, String> {
-        let lines: Vec<&str> = text.lines().collect();
-        let is_here = |at: &usize| {
-            let here = lines[*at..].iter().zip(&self.find);
-            here.clone().count() == self.find.len() && here.into_iter().all(|(a, b)| a.trim() == b)
-        };
-        let places: Vec<_> = (0..lines.len()).filter(is_here).collect();
-        let [place] = places[..] else {
-            let times = places.len();
-            return Err(format!("its text is found {times} times, not once"));
-        };
-        let replace = self.replace.iter().map(String::as_str);
-        let after = &lines[place + self.find.len()..];
-        let edited: Vec<_> = lines[..place]
-            .iter()
-            .copied()
-            .chain(replace)
-            .chain(after.iter().copied())
-            .collect();
-        Ok(edited.join("\n") + "\n")
-    }
-}
-
-/// This package, as cargo says.
-fn package() -> PathBuf {
-    std::env::var_os("CARGO_MANIFEST_DIR")
-        .expect("to be called by cargo")
+/// The folder above this package, which cargo tells.
+fn checkout() -> PathBuf {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").expect("to be called by cargo");
+    Path::new(&package)
+        .parent()
+        .expect("it is in the checkout")
         .into()
 }
 
 /// The copy that is edited, and where it is built.
 struct Copy {
+    suite: &'static Suite,
     root: PathBuf,
     target: PathBuf,
 }
 
 impl Copy {
-    fn new() -> io::Result<Self> {
-        let package = package();
-        let scratch = package.join("target").join("mutants");
+    fn new(suite: &'static Suite) -> io::Result<Self> {
+        let checkout = checkout();
+        let scratch = checkout.join("loom-tests/target/mutants");
         let own_target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
         let copy = Self {
+            suite,
             root: scratch.join("copy"),
             target: own_target.map_or_else(|| Ok(scratch.join("target")), std::path::absolute)?,
         };
         if copy.root.exists() {
             fs::remove_dir_all(&copy.root)?;
         }
-        let checkout = package.parent().expect("the crate is the folder above");
         let wanted = [
             "src",
             "docs",
+            "tests",
             "Cargo.toml",
+            "Cargo.lock",
             "README.md",
             "loom-tests/tests",
             "loom-tests/src/lib.rs",
@@ -151,11 +100,17 @@ impl Copy {
     }
 
     /// Builds a test file. The program that was made, or what the compiler says.
-    fn build(&self, test: &str) -> io::Result<Result<PathBuf, String>> {
+    fn build(&self, file: &str) -> io::Result<Result<PathBuf, String>> {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let target: &[&str] = match file {
+            "lib" => &["--lib"],
+            _ => &["--test", file],
+        };
         let output = Command::new(cargo)
-            .args(["test", "--no-run", "--test", test])
-            .current_dir(self.root.join("loom-tests"))
+            .args(["test", "--no-run"])
+            .args(target)
+            .current_dir(self.root.join(self.suite.package))
+            .env("CARGO_ENCODED_RUSTFLAGS", self.suite.flags)
             .env("CARGO_TARGET_DIR", &self.target)
             .env("CARGO_PROFILE_TEST_DEBUG", "0")
             .output()?;
@@ -170,15 +125,15 @@ impl Copy {
         })
     }
 
-    /// Runs models until one fails. Who killed the mutant, or else the compiler's errors.
-    fn test(&self, models: &Models) -> io::Result<Result<Option<String>, String>> {
-        let program = match self.build(&models.file)? {
+    /// Runs tests until one fails. What killed the mutant, or else the compiler's errors.
+    fn test(&self, tests: &Tests) -> io::Result<Result<Option<String>, String>> {
+        let program = match self.build(&tests.file)? {
             Ok(program) => program,
             Err(errors) => return Ok(Err(errors)),
         };
         let mut child = Command::new(program)
-            .args(&models.words)
-            .current_dir(self.root.join("loom-tests"))
+            .args(&tests.words)
+            .current_dir(self.root.join(self.suite.package))
             .env("RUST_BACKTRACE", "0")
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -194,10 +149,12 @@ impl Copy {
             let lines = output.lines().map_while(Result::ok);
             lines.for_each(|line| drop(send.send(line)));
         });
-        let deadline = Instant::now() + LIMIT;
+        let deadline = Instant::now() + self.suite.limit;
+        let mut none = false;
         let failed = loop {
             match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(line) => {
+                    none |= line == "running 0 tests";
                     if let Some(test) = line.trim_end().strip_suffix("FAILED") {
                         let test = test.trim_start_matches("test ").trim_end_matches(" ... ");
                         break Some(format!("by {test}"));
@@ -212,21 +169,28 @@ impl Copy {
             let _ = child.kill();
         }
         let status = child.wait()?;
+        if none {
+            let words = tests.words.join(" ");
+            return Ok(Err(format!(
+                "no test of {} has {words} in its name",
+                tests.file
+            )));
+        }
         Ok(Ok(match failed {
             None if status.success() => None,
-            // Loom can't always go on from a panic: a second one follows, which aborts.
+            // Loom can't always go on from a panic: a second one follows, which aborts. So may the crate's own.
             None => {
-                let model = panics.join().ok().flatten();
-                let model = model.unwrap_or_else(|| models.file.clone());
-                Some(format!("by {model} (abort)"))
+                let test = panics.join().ok().flatten();
+                let test = test.unwrap_or_else(|| tests.file.clone());
+                Some(format!("by {test} (abort)"))
             }
             failed => failed,
         }))
     }
 
-    fn test_all(&self, by: &[Models]) -> io::Result<Result<Option<String>, String>> {
-        for models in by {
-            let result = self.test(models)?;
+    fn test_all(&self, by: &[Tests]) -> io::Result<Result<Option<String>, String>> {
+        for tests in by {
+            let result = self.test(tests)?;
             if !matches!(result, Ok(None)) {
                 return Ok(result);
             }
@@ -235,17 +199,21 @@ impl Copy {
     }
 }
 
-/// The model that this line says panicked.
+/// The test that this line says panicked.
 fn panicked(line: &str) -> Option<String> {
     let (name, rest) = line.strip_prefix("thread '")?.split_once('\'')?;
     rest.contains("panicked").then(|| name.to_owned())
 }
 
-/// By reading and writing: a copy shall be newer than what was built of an earlier one.
+/// By reading and writing: a copy shall be newer than what was built of an earlier one. Without the packages
+/// below the crate.
 fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
     if !from.is_dir() {
         fs::create_dir_all(to.parent().expect("it is below the copy's root"))?;
         return fs::write(to, fs::read(from)?);
+    }
+    if from.join("Cargo.toml").exists() {
+        return Ok(());
     }
     for entry in fs::read_dir(from)? {
         let entry = entry?;
@@ -254,28 +222,13 @@ fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Every test file that is needed, once, with all the models that are.
-fn needed(mutants: &[Mutant]) -> Vec<Models> {
-    let mut files: BTreeMap<&str, Option<Vec<String>>> = BTreeMap::new();
-    for models in mutants.iter().flat_map(|mutant| &mutant.by) {
-        let words = files.entry(&models.file).or_insert_with(|| Some(vec![]));
-        match models.words.is_empty() {
-            true => *words = None,
-            false => words
-                .iter_mut()
-                .for_each(|all| all.extend(models.words.clone())),
-        }
-    }
-    let models = |(file, words): (&str, Option<Vec<String>>)| Models {
-        file: file.to_owned(),
-        words: words.unwrap_or_default(),
-    };
-    files.into_iter().map(models).collect()
-}
-
 fn main() -> io::Result<ExitCode> {
-    let mut mutants = parse(&fs::read_to_string(package().join("mutants.txt"))?);
     let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let (suite, arguments) = match arguments.split_first() {
+        Some((option, rest)) if option == "--tests" => (&TESTS, rest),
+        _ => (&MODELS, &arguments[..]),
+    };
+    let mut mutants = parse(&fs::read_to_string(checkout().join(suite.list))?);
     match arguments.split_first() {
         None => {}
         Some((option, [])) if option == "--smoke" => mutants.retain(|mutant| mutant.smoke),
@@ -284,14 +237,14 @@ fn main() -> io::Result<ExitCode> {
             words.iter().any(is_in)
         }),
         _ => {
-            eprintln!("usage: mutants [--smoke | --only WORDS]");
+            eprintln!("usage: mutants [--tests] [--smoke | --only WORDS]");
             return Ok(ExitCode::FAILURE);
         }
     }
-    let copy = Copy::new()?;
-    for models in needed(&mutants) {
-        eprintln!("without an edit: {}", models.file);
-        match copy.test(&models)? {
+    let copy = Copy::new(suite)?;
+    for tests in needed(&mutants) {
+        eprintln!("without an edit: {}", tests.file);
+        match copy.test(&tests)? {
             Ok(None) => {}
             Ok(Some(how)) => {
                 eprintln!("fails without an edit, {how}");
@@ -360,21 +313,48 @@ mod tests {
 
     #[test]
     fn each_mutant_finds_its_text_once() {
-        let package = package();
-        let list = fs::read_to_string(package.join("mutants.txt")).unwrap();
-        let mutants = parse(&list);
-        assert!(mutants.len() >= 40);
-        let wrong = mutants.iter().filter_map(|mutant| {
-            let text = fs::read_to_string(package.join("../src").join(&mutant.file)).unwrap();
-            let why = match mutant.apply(&text) {
-                Ok(edited) if edited == text => "it changes nothing".to_owned(),
-                Ok(_) if mutant.by.is_empty() => "nobody is to kill it".to_owned(),
-                Ok(_) => return None,
-                Err(why) => why,
-            };
-            Some(format!("{}: {why}", mutant.name))
-        });
-        let wrong: Vec<_> = wrong.collect();
+        let wrong: Vec<_> = [MODELS, TESTS].iter().flat_map(stale).collect();
         assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+
+    fn stale(suite: &Suite) -> Vec<String> {
+        let checkout = checkout();
+        let mutants = parse(&fs::read_to_string(checkout.join(suite.list)).unwrap());
+        assert!(mutants.len() >= 30);
+        let wrong = mutants.iter().filter_map(|mutant| {
+            let text = fs::read_to_string(checkout.join("src").join(&mutant.file));
+            let why = match text.map(|text| (mutant.apply(&text), text)) {
+                Err(_) => "its file isn't there".to_owned(),
+                Ok((Ok(edited), text)) if edited == text => "it changes nothing".to_owned(),
+                Ok((Err(why), _)) => why,
+                Ok(_) if mutant.by.is_empty() => "nothing is to kill it".to_owned(),
+                Ok(_) => mutant.by.iter().find_map(|tests| unknown(suite, tests))?,
+            };
+            Some(format!("{}: {}: {why}", suite.list, mutant.name))
+        });
+        wrong.collect()
+    }
+
+    /// Which of these tests isn't there. Of those in `src` only the pass itself can tell.
+    fn unknown(suite: &Suite, tests: &Tests) -> Option<String> {
+        if tests.file == "lib" {
+            return None;
+        }
+        let path = checkout()
+            .join(suite.package)
+            .join("tests")
+            .join(&tests.file);
+        let Ok(text) = fs::read_to_string(path.with_extension("rs")) else {
+            return Some(format!("there is no test file {}", tests.file));
+        };
+        let names: Vec<_> = text
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("fn "))
+            .collect();
+        let word = tests
+            .words
+            .iter()
+            .find(|word| !names.iter().any(|name| name.contains(*word)));
+        word.map(|word| format!("no test of {} has {word} in its name", tests.file))
     }
 }
