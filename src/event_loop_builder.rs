@@ -1,9 +1,9 @@
 //! How a loop is made. Beside its settings it carries the pool that its jobs go to, of which it knows nothing, not
 //! even the type: the bridges take it out again.
 
+use crate::backoff::SPIN_TIME;
 use crate::event_loop::EventLoop;
 use crate::inbox::Hook;
-use crate::parker::SPIN_TIME;
 use crate::pool::Pool;
 use crate::queue::{Inbox, Queue};
 use std::any::Any;

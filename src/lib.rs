@@ -124,7 +124,7 @@
 //!   call · limiter · waits                                      where a job comes from, what bounds it, who waits
 //!   handle · queue                                              a loop seen from anywhere
 //!   inbox · ready · task                                        what others post, what comes next
-//!   parker · place · join · timers
+//!   parker · backoff · place · join · timers
 //!   sync                                                        the one door to shared memory
 //! ```
 //! A module uses its neighbours and what stands below it, and nothing goes round in a circle. [`how_it_works`]
@@ -185,6 +185,7 @@ mod ready;
 mod inbox;
 mod task;
 
+mod backoff;
 mod join;
 mod parker;
 mod place;
@@ -192,6 +193,9 @@ mod slab;
 mod timers;
 
 mod sync;
+
+#[cfg(all(test, not(footbridge_loom)))]
+mod spins;
 
 pub use asyncify::{Asyncify, BlockingFn, asyncify};
 pub use block_on::SyncifyError;

@@ -1,7 +1,7 @@
 //! The pool as its users know it: its settings, and what it says of itself.
 
+use crate::backoff::SPIN_TIME;
 use crate::crew::{Crew, Settings};
-use crate::parker::SPIN_TIME;
 use crate::sync::{Arc, lazy_static, model_has_failed, unwind_safe};
 use crate::worker;
 use std::fmt;
