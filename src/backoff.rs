@@ -11,8 +11,9 @@
 //! ```
 //!
 //! Where others want the processor too, they may keep it for milliseconds when it is left to them, while a thread
-//! that sleeps is let in as soon as it is woken. After losing the processor while spinning, some four milliseconds, a
-//! thread skips spinning for so many waits that the loss is little for each.
+//! that sleeps is let in as soon as it is woken. An answer that was there while the spinning thread had lost the processor
+//! came some four milliseconds late: the thread skips spinning for so many waits that the loss is little for each. (A loss
+//! during which no answer came, in an idle worker for one, delays nothing.)
 //!
 //! What is learnt is the thread's: a loop is made and dropped for each call, and the next one on the same thread
 //! competes for the same processor.
@@ -27,7 +28,7 @@ pub(crate) const SPIN_TIME: Duration = Duration::from_micros(10);
 /// No setting is taken for longer.
 const LONGEST: Duration = Duration::from_secs(1);
 
-/// An answer that came within this was worth spinning for; a thread that was gone for longer had lost its processor.
+/// An answer that came within this was worth spinning for; a spin that took longer by this has lost the processor.
 const SHORT: Duration = Duration::from_micros(100);
 
 const VAIN_MOST: u32 = 32;
@@ -76,9 +77,10 @@ impl Backoff {
     /// answer: the deadline came first.
     #[must_use]
     pub(crate) fn learn(self, time: Duration, spun: Duration, answered: Option<Duration>) -> Self {
-        if spun > time + SHORT {
+        let while_spinning = answered.is_some_and(|answered| answered <= spun);
+        if while_spinning && spun > time + SHORT {
             Self(LOST_PROCESSOR)
-        } else if answered.is_some_and(|answered| answered <= spun || answered < SHORT) {
+        } else if while_spinning || answered.is_some_and(|answered| answered < SHORT) {
             Self::NEW
         } else {
             Self(VAIN_MOST.min(self.0 + 1))
@@ -101,12 +103,13 @@ mod tests {
 
     /// For how many waits it doesn't spin.
     fn skips(mut backoff: Backoff) -> u32 {
-        let mut waits = 0;
-        while backoff.time(SPIN_TIME).is_none() {
+        for waits in 0..10_000 {
+            if backoff.time(SPIN_TIME).is_some() {
+                return waits;
+            }
             backoff = backoff.skipped();
-            waits += 1;
         }
-        waits
+        panic!("it never spins again");
     }
 
     #[test]
@@ -160,8 +163,21 @@ mod tests {
         let lost = Backoff::NEW.learn(SPIN_TIME, US(4000), Some(US(4000)));
         let skipped = skips(lost);
         assert!((400..=600).contains(&skipped), "{skipped} waits");
-        // Not lost: an answer within the spin, and a spin that ended a little late.
-        assert_eq!(skips(Backoff::NEW.learn(SPIN_TIME, US(9), Some(US(9)))), 0);
-        assert_eq!(skips(Backoff::NEW.learn(SPIN_TIME, US(60), None)), 0);
+        // An answer within the spin, and one that came when the spin was over by a little.
+        for answered in [9, 60] {
+            let answered = US(answered);
+            assert_eq!(
+                skips(Backoff::NEW.learn(SPIN_TIME, answered, Some(answered))),
+                0
+            );
+        }
+    }
+
+    #[test]
+    fn a_lost_processor_that_delayed_no_answer_is_a_spin_in_vain() {
+        for answered in [None, Some(US(5000))] {
+            let learnt = Backoff::NEW.learn(SPIN_TIME, US(4000), answered);
+            assert_eq!(learnt, Backoff::vain(1));
+        }
     }
 }

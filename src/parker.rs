@@ -212,7 +212,8 @@ mod tests {
 
     #[test]
     fn a_thread_that_has_lost_its_processor_skips_a_spin_at_each_wait() {
-        let lost = Backoff::NEW.learn(SOME, Duration::from_millis(4), None);
+        let late = Duration::from_millis(4);
+        let lost = Backoff::NEW.learn(SOME, late, Some(late));
         lost.keep();
         let parker = Parker::new();
         parker.unpark();
@@ -246,6 +247,15 @@ mod tests {
         let past = Some(now());
         let woken = Parker::new().spin_then_park(SOME, past, || ());
         assert_eq!((woken, Backoff::of_thread()), (Woken::TimedOut, before));
+    }
+
+    #[test]
+    fn a_deadline_that_comes_soon_is_not_taken_for_an_answer() {
+        Backoff::vain(7).keep();
+        let deadline = now() + Duration::from_micros(2);
+        let woken = Parker::new().spin_then_park(SOME, Some(deadline), || ());
+        assert_eq!(woken, Woken::TimedOut);
+        assert_ne!(Backoff::of_thread(), Backoff::NEW);
     }
 
     #[test]

@@ -139,7 +139,7 @@ fn an_answer_is_due_once_for_each_reason() {
 }
 
 #[test]
-fn a_loop_spins_after_a_post_of_a_workers_and_of_no_other_threads() {
+fn a_loop_spins_once_after_a_post_of_a_workers_and_after_no_other_threads() {
     let post_by = |on_worker: bool| {
         let mut event_loop = EventLoop::new();
         let handle = event_loop.handle();
@@ -149,10 +149,10 @@ fn a_loop_spins_after_a_post_of_a_workers_and_of_no_other_threads() {
         } else {
             elsewhere(post);
         }
-        spins(|| event_loop.run_until(sleep(Duration::from_millis(1))))
+        [(); 2].map(|()| spins(|| event_loop.run_until(sleep(Duration::from_millis(1)))))
     };
-    assert!(post_by(true));
-    assert!(!post_by(false));
+    assert_eq!(post_by(true), [true, false]);
+    assert_eq!(post_by(false), [false, false]);
 }
 
 #[test]
@@ -287,4 +287,22 @@ fn a_wait_on_a_thread_of_no_pools_without_a_setting_doesnt_spin() {
     };
     assert!(spins(|| wait(SOME)));
     assert!(!spins(|| wait(ZERO)));
+}
+
+#[test]
+fn an_idle_thread_spins_as_its_pool_says() {
+    let spins = |spin_time, tries| {
+        let pool = Pool::builder().spin_time(spin_time).max_threads(1).build();
+        let mut tries = 0..tries;
+        tries.any(|_| {
+            let unlikely = Backoff::vain(7);
+            pool.spawn_blocking(move || unlikely.keep()).join();
+            while pool.stats().idle == 0 {
+                std::hint::spin_loop();
+            }
+            pool.spawn_blocking(Backoff::of_thread).join() != unlikely
+        })
+    };
+    assert!(spins(SOME, 1000));
+    assert!(!spins(ZERO, 5));
 }
