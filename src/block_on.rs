@@ -13,10 +13,11 @@ use crate::place;
 use crate::queue;
 use crate::sync::{Arc, current_thread};
 use crate::waits::{Watch, watched};
+use std::cell::Cell;
 use std::fmt;
 use std::future::{Future, IntoFuture, poll_fn};
 use std::io;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 /// On a loop of its own, which ends with it.
 pub(crate) fn run_here<M, F>(make: M) -> Result<F::Output, SyncifyError>
@@ -157,8 +158,17 @@ where
     }
     let _away = place::leave_bounded().ok_or(SyncifyError::PoolExhausted)?;
     let Some(call) = current_call() else {
-        let task = home.spawn(|| make().into_future());
-        return finish(parker::block_on(|context| task.cell.poll(context)));
+        let task = home.spawn(|| {
+            queue::expect_answer(); // This thread may call again soon.
+            make().into_future()
+        });
+        let poll = |context: &mut Context<'_>| task.cell.poll(context);
+        let spin_time = home.inbox.spin_time;
+        return finish(parker::block_on_patiently(
+            spin_time,
+            &Cell::new(None),
+            poll,
+        ));
     };
     if call.scope().is_gone() {
         return Err(SyncifyError::Cancelled);

@@ -312,6 +312,7 @@ impl<R> BlockingTask<R> {
         if result.is_ready() {
             self.job = None;
         } else {
+            queue::expect_answer();
             if known.is_some() {
                 waits::note(Wait::Call(job.clone().into_call()));
             }
@@ -320,13 +321,26 @@ impl<R> BlockingTask<R> {
         result
     }
 
+    /// Where the job goes, or has gone.
+    fn crew(&self) -> &Arc<Crew> {
+        let named = match &self.stage {
+            Stage::Asked(options) => {
+                let named = options.as_ref().and_then(|options| options.pool.as_ref());
+                named.map(Pool::crew)
+            }
+            Stage::InLine(line) => Some(&line.crew),
+            Stage::Submitted(named) => named.as_ref(),
+        };
+        let home = || self.job.as_ref().and_then(|job| job.scope().home());
+        named.unwrap_or_else(|| crew_for(None, home()))
+    }
+
     /// The pool that waits for a thread which the system has refused, if the job's does.
     fn refused_by(&self) -> Option<&Arc<Crew>> {
-        let (Stage::Submitted(named), Some(job)) = (&self.stage, &self.job) else {
+        let (Stage::Submitted(_), Some(_)) = (&self.stage, &self.job) else {
             return None;
         };
-        let crew = named.as_ref();
-        let crew = crew.unwrap_or_else(|| crew_for(None, job.scope().home()));
+        let crew = self.crew();
         crew.is_refused().then_some(crew)
     }
 
@@ -375,7 +389,8 @@ impl<R> BlockingTask<R> {
         refuse_loop_thread("BlockingTask::join", home.map(|home| home.inbox.owner()));
         let patience = Cell::new(None);
         let mut watch = Watch::new(bounded_call(), false);
-        parker::block_on_patiently(&patience, |context| {
+        let spin_time = self.crew().settings.spin_time;
+        parker::block_on_patiently(spin_time, &patience, |context| {
             let result = match &mut watch {
                 Some(watch) => watch.poll_blocked(context, |context| self.poll_job(context, true)),
                 None => self.poll_job(context, true),

@@ -130,7 +130,7 @@ impl EventLoop {
             return None;
         }
         let deadline = self.queue.timers.borrow_mut().next_deadline();
-        match self.queue.inbox.sleep(deadline) {
+        match self.queue.inbox.sleep(deadline, &self.queue.is_answer_due) {
             Woken::TimedOut => deadline,
             Woken::Notified => None,
         }

@@ -1,9 +1,9 @@
 //! How a loop is made. Beside its settings it carries the pool that its jobs go to, of which it knows nothing, not
 //! even the type: the bridges take it out again.
 
+use crate::backoff::SPIN_TIME;
 use crate::event_loop::EventLoop;
 use crate::inbox::Hook;
-use crate::parker::SPIN_TIME;
 use crate::pool::Pool;
 use crate::queue::{Inbox, Queue};
 use std::any::Any;
@@ -58,8 +58,20 @@ impl Default for EventLoopBuilder {
 }
 
 impl EventLoopBuilder {
-    /// For how long the loop spins before it sleeps, 10 microseconds if not set; zero: not at all. As
-    /// [`PoolBuilder::spin_time`](crate::PoolBuilder::spin_time), on the side of who awaits a job.
+    /// For how long the loop spins before it sleeps where an answer is due: 10 microseconds if not set, a second at the
+    /// most; zero: not at all. How it spins is what [`PoolBuilder::spin_time`](crate::PoolBuilder::spin_time) says, and on
+    /// a pool's thread the shorter time of the two holds.
+    ///
+    /// An answer is due where a job, since the loop slept last, has been awaited and wasn't done, where a pool's thread
+    /// has woken the loop, called into it or spawned on it, and where a thread that waits in
+    /// [`Handle::block_on`](crate::Handle::block_on) or [`Syncify::on`](crate::Syncify::on) has called. A loop that waits
+    /// for timers or for other threads sleeps at once.
+    ///
+    /// A thread of no pool's that waits in one of these two spins for as long; in
+    /// [`JoinHandle::join`](crate::JoinHandle::join) it doesn't spin.
+    ///
+    /// Unless it is zero, whatever its length, the loop also stays awake, without leaving the processor to others, for the
+    /// last 50 microseconds before a timer is due, because a system may wake a sleeping thread as late as that.
     ///
     /// ```
     /// use std::time::Duration;

@@ -14,8 +14,10 @@
 
 use crate::join::{contain, discard};
 use crate::parker::{Parker, Woken};
+use crate::place;
 use crate::sync::{AtomicBool, Mutex, Ordering, ThreadId, current_thread};
 use std::any::Any;
+use std::cell::Cell;
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -28,7 +30,7 @@ pub(crate) struct Inbox<T> {
     // Whether there may be posts. The lock decides before the loop sleeps.
     posted: AtomicBool,
     parker: Parker,
-    spin_time: Duration,
+    pub(crate) spin_time: Duration,
     hook: Option<Hook>,
     // The host has been told since its last tick.
     hooked: AtomicBool,
@@ -39,6 +41,8 @@ pub(crate) struct Inbox<T> {
 
 struct State<T> {
     posts: Vec<T>,
+    // A worker has posted something since the loop slept last.
+    by_worker: bool,
     asleep: bool,
     closed: bool,
 }
@@ -52,6 +56,7 @@ impl<T> Inbox<T> {
         Self {
             state: Mutex::new(State {
                 posts: Vec::new(),
+                by_worker: false,
                 asleep: false,
                 closed: false,
             }),
@@ -82,6 +87,7 @@ impl<T> Inbox<T> {
             return Err(post);
         }
         state.posts.push(post);
+        state.by_worker |= place::is_worker();
         self.posted.store(true, Ordering::Relaxed); // For `may_have_posts`: the lock orders the posts.
         let asleep = std::mem::take(&mut state.asleep);
         drop(state);
@@ -108,18 +114,20 @@ impl<T> Inbox<T> {
         !self.state.lock().posts.is_empty()
     }
 
-    /// Sleeps until something is posted or `deadline` has come; returns at once if there are posts.
-    pub(crate) fn sleep(&self, deadline: Option<Instant>) -> Woken {
-        {
+    /// Sleeps until something is posted or `deadline` has come; returns at once if there are posts. Spins before if
+    /// `is_answer_due`, which it takes, or if a worker has posted: that thread is awake, and may post again soon.
+    pub(crate) fn sleep(&self, deadline: Option<Instant>, is_answer_due: &Cell<bool>) -> Woken {
+        let is_due = {
             let mut state = self.state.lock();
             if !state.posts.is_empty() {
                 return Woken::Notified;
             }
             state.asleep = true;
-        }
-        let woken = self
-            .parker
-            .spin_then_park_punctually(self.spin_time, deadline);
+            std::mem::take(&mut state.by_worker) | is_answer_due.take()
+        };
+        // On a worker the pool's setting holds as well.
+        let spin_time = place::spin_time().map_or(self.spin_time, |most| most.min(self.spin_time));
+        let woken = self.parker.park_punctually(spin_time, is_due, deadline);
         self.state.lock().asleep = false;
         woken
     }

@@ -125,7 +125,7 @@
 //!   call · limiter · waits                                      where a job comes from, what bounds it, who waits
 //!   handle · queue                                              a loop seen from anywhere
 //!   inbox · ready · task                                        what others post, what comes next
-//!   parker · place · join · discard · slab · timers
+//!   parker · backoff · place · join · discard · slab · timers
 //!   sync                                                        the one door to shared memory
 //! ```
 //! A module uses its neighbours and what stands below it. Two pairs know each other: crew and own, call and waits.
@@ -188,6 +188,7 @@ mod ready;
 mod inbox;
 mod task;
 
+mod backoff;
 mod discard;
 mod join;
 mod parker;
@@ -196,6 +197,9 @@ mod slab;
 mod timers;
 
 mod sync;
+
+#[cfg(all(test, not(footbridge_loom)))]
+mod spins;
 
 pub use asyncify::{Asyncify, BlockingFn, asyncify};
 pub use block_on::SyncifyError;

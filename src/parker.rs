@@ -16,10 +16,9 @@
 //! The token is the parker's own, not `std::thread::park`'s: a future that parks the thread inside
 //! its `poll` would eat that one, and the loop would sleep for ever.
 
+use crate::backoff::Backoff;
 use crate::place;
-use crate::sync::{
-    Arc, AtomicU32, Condvar, Mutex, Ordering, busy_wait, impl_wake, now, spin, thread_local, waker,
-};
+use crate::sync::{Arc, Condvar, Mutex, busy_wait, impl_wake, now, spin, thread_local, waker};
 use std::cell::Cell;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -34,23 +33,7 @@ enum State {
 pub struct Parker {
     state: Mutex<State>,
     condvar: Condvar,
-    /// How often the time to spin is halved. The owner's only.
-    reluctance: AtomicU32,
 }
-
-/// A sleeping core takes some 20 microseconds to wake, and an answer is often there sooner. So a thread that
-/// waits for one goes on asking for half as long, with the processor left to others in between. It asks for
-/// less long each time that this was in vain, and as long as ever after a sleep that was short.
-///
-/// Where others want the processor too, they may keep it for milliseconds when it is left to them, while a thread
-/// that sleeps is let in as soon as it is woken. So who has lost it while he spun doesn't spin for so many waits that
-/// what he lost, some four milliseconds, is little for each.
-pub const SPIN_TIME: Duration = Duration::from_micros(10);
-const LONGEST: Duration = Duration::from_secs(1);
-const SHORT: Duration = Duration::from_micros(100);
-const TOO_RELUCTANT: u32 = 32;
-
-const LOST_PROCESSOR: u32 = 512;
 
 /// So late may Linux wake a thread whose time has come, unless told otherwise.
 const TIMER_SLACK: Duration = Duration::from_micros(50);
@@ -68,58 +51,64 @@ impl Parker {
         Self {
             state: Mutex::new(State::Empty),
             condvar: Condvar::default(),
-            reluctance: AtomicU32::new(0),
         }
     }
 
     /// As [`park`](Self::park), for a token that is likely to come soon: spins for up to `spin_time`
-    /// before it sleeps, and calls `spun` when it has.
+    /// before it sleeps, as the thread's [`Backoff`] says, and calls `spun` when it has.
     pub fn spin_then_park(
         &self,
         spin_time: Duration,
         deadline: Option<Instant>,
         spun: impl FnOnce(),
     ) -> Woken {
-        let reluctance = self.reluctance.load(Ordering::Relaxed);
-        if spin_time.is_zero() || reluctance > TOO_RELUCTANT {
+        if spin_time.is_zero() {
             spun();
-            let less = reluctance.saturating_sub(1);
-            self.reluctance.store(less, Ordering::Relaxed);
             return self.park(deadline);
         }
-        let spin_time = spin_time.min(LONGEST);
+        let backoff = Backoff::of_thread();
+        let Some(time) = backoff.time(spin_time) else {
+            backoff.skipped().keep();
+            spun();
+            return self.park(deadline);
+        };
         let start = now();
-        let limit = start + spin_time / 2_u32.saturating_pow(reluctance);
-        let limit = deadline.map_or(limit, |deadline| limit.min(deadline));
+        if deadline.is_some_and(|deadline| deadline <= start) {
+            // There is no time to learn from.
+            spun();
+            return self.park(deadline);
+        }
+        let limit = deadline.map_or(start + time, |deadline| deadline.min(start + time));
         let there = spin(limit, || self.take_token());
         spun();
-        let lost = now() - start > spin_time + SHORT;
+        let spun_for = now() - start;
         let woken = match there {
             true => Woken::Notified,
             false => self.park(deadline),
         };
-        let reluctance = if lost {
-            LOST_PROCESSOR
-        } else if there || now() - start < SHORT {
-            0
-        } else {
-            TOO_RELUCTANT.min(reluctance + 1)
+        let answered = match woken {
+            Woken::Notified if there => Some(spun_for),
+            Woken::Notified => Some(now() - start),
+            Woken::TimedOut => None,
         };
-        self.reluctance.store(reluctance, Ordering::Relaxed);
+        backoff.learn(time, spun_for, answered).keep();
         woken
     }
 
-    /// The same, for a deadline that somebody waits for: parks until a little before it, and spins for the rest.
-    pub fn spin_then_park_punctually(
+    /// The same if an answer `is_due`, and else without a spin before the sleep; for a deadline that somebody waits for:
+    /// parks until a little before it, and waits awake for the rest, unless `spin_time` is zero.
+    pub fn park_punctually(
         &self,
         spin_time: Duration,
+        is_due: bool,
         deadline: Option<Instant>,
     ) -> Woken {
+        let spin_before = if is_due { spin_time } else { Duration::ZERO };
         let early = deadline.and_then(|deadline| deadline.checked_sub(TIMER_SLACK));
         let (Some(deadline), Some(early), false) = (deadline, early, spin_time.is_zero()) else {
-            return self.spin_then_park(spin_time, deadline, || ());
+            return self.spin_then_park(spin_before, deadline, || ());
         };
-        match self.spin_then_park(spin_time, Some(early), || ()) {
+        match self.spin_then_park(spin_before, Some(early), || ()) {
             Woken::TimedOut if !busy_wait(deadline, || self.take_token()) => Woken::TimedOut,
             _ => Woken::Notified,
         }
@@ -172,12 +161,16 @@ impl Parker {
 impl_wake!(Parker);
 
 /// Blocks this thread until `poll` is ready. A worker's place goes back to its pool meanwhile.
+///
+/// A worker spins as its pool says, and a thread of no pool's doesn't.
 pub fn block_on<T>(poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
-    block_on_patiently(&Cell::new(None), poll)
+    block_on_patiently(Duration::ZERO, &Cell::new(None), poll)
 }
 
-/// The same, and polls again after `patience` if nothing has come by then. `poll` may set it.
+/// The same, but a thread of no pool's spins for `spin_time`; and it polls again after `patience` if nothing has come by
+/// then. `poll` may set that.
 pub fn block_on_patiently<T>(
+    spin_time: Duration,
     patience: &Cell<Option<Duration>>,
     mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
 ) -> T {
@@ -193,8 +186,8 @@ pub fn block_on_patiently<T>(
     let mut context = Context::from_waker(&waker);
     let mut value = poll(&mut context);
     if value.is_pending() {
-        let away = place::leave();
-        let spin_time = away.spin_time().unwrap_or(SPIN_TIME);
+        let _away = place::leave();
+        let spin_time = place::spin_time().unwrap_or(spin_time);
         while value.is_pending() {
             let deadline = patience
                 .get()
@@ -208,5 +201,82 @@ pub fn block_on_patiently<T>(
     match value {
         Poll::Ready(value) => value,
         Poll::Pending => unreachable!("the wait has just ended"),
+    }
+}
+
+#[cfg(all(test, not(footbridge_loom)))]
+mod tests {
+    use super::*;
+
+    const SOME: Duration = Duration::from_micros(10);
+
+    #[test]
+    fn a_thread_that_has_lost_its_processor_skips_a_spin_at_each_wait() {
+        let late = Duration::from_millis(4);
+        let lost = Backoff::NEW.learn(SOME, late, Some(late));
+        lost.keep();
+        let parker = Parker::new();
+        parker.unpark();
+        let mut told = false;
+        assert_eq!(
+            parker.spin_then_park(SOME, None, || told = true),
+            Woken::Notified
+        );
+        assert!(told, "others are never let in to spin");
+        assert_eq!(Backoff::of_thread(), lost.skipped());
+    }
+
+    #[test]
+    fn a_token_that_is_there_ends_the_spin() {
+        Backoff::vain(7).keep();
+        let parker = Parker::new();
+        parker.unpark();
+        assert_eq!(parker.spin_then_park(SOME, None, || ()), Woken::Notified);
+        assert_ne!(Backoff::of_thread(), Backoff::vain(8), "it spun in vain");
+        assert_eq!(
+            parker.park(Some(now())),
+            Woken::TimedOut,
+            "the token was left"
+        );
+    }
+
+    #[test]
+    fn a_wait_for_no_time_teaches_nothing() {
+        let before = Backoff::vain(7);
+        before.keep();
+        let past = Some(now());
+        let woken = Parker::new().spin_then_park(SOME, past, || ());
+        assert_eq!((woken, Backoff::of_thread()), (Woken::TimedOut, before));
+    }
+
+    #[test]
+    fn a_deadline_that_comes_soon_is_not_taken_for_an_answer() {
+        Backoff::vain(7).keep();
+        let deadline = now() + Duration::from_micros(2);
+        let woken = Parker::new().spin_then_park(SOME, Some(deadline), || ());
+        assert_eq!(woken, Woken::TimedOut);
+        assert_ne!(Backoff::of_thread(), Backoff::NEW);
+    }
+
+    #[test]
+    fn a_park_until_a_deadline_is_over_at_that_and_not_before() {
+        let parker = Parker::new();
+        for spin_time in [Duration::ZERO, SOME] {
+            for ahead in [0, 20, 40, 60, 200] {
+                let deadline = now() + Duration::from_micros(ahead);
+                let woken = parker.park_punctually(spin_time, false, Some(deadline));
+                assert_eq!(woken, Woken::TimedOut);
+                assert!(now() >= deadline, "it ended before, {ahead} us ahead");
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_ends_the_wait_for_the_rest_too() {
+        let parker = Parker::new();
+        parker.unpark();
+        let deadline = now() + Duration::from_micros(20);
+        let woken = parker.park_punctually(SOME, false, Some(deadline));
+        assert_eq!(woken, Woken::Notified);
     }
 }

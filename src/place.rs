@@ -5,7 +5,7 @@
 //! again never waits. That is why nesting can't use up a pool.
 
 use crate::sync::thread_local;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -22,8 +22,22 @@ thread_local! {
     static PLACE: RefCell<Option<Rc<dyn Place>>> = const { RefCell::new(None) };
 }
 
+thread_local! {
+    static SPIN_TIME: Cell<Option<Duration>> = const { Cell::new(None) };
+}
+
+/// For how long a wait of this thread's spins at the most, if it is a worker: in its place, or away from it.
+pub(crate) fn spin_time() -> Option<Duration> {
+    SPIN_TIME.try_with(Cell::get).ok().flatten()
+}
+
+pub(crate) fn is_worker() -> bool {
+    spin_time().is_some()
+}
+
 /// Says that this thread is a worker, for as long as it lives.
 pub(crate) fn install(place: Rc<dyn Place>) {
+    let _ = SPIN_TIME.try_with(|time| time.set(Some(place.spin_time())));
     // In a thread that ends, there may be nowhere to keep it.
     let _ = PLACE.try_with(|cell| cell.replace(Some(place)));
 }
@@ -31,6 +45,7 @@ pub(crate) fn install(place: Rc<dyn Place>) {
 /// This thread is no longer a worker.
 pub(crate) fn uninstall() {
     let place = take();
+    let _ = SPIN_TIME.try_with(|time| time.set(None));
     drop(place);
 }
 
@@ -38,13 +53,6 @@ pub(crate) fn uninstall() {
 /// where the place was left already by a wait further down the stack.
 #[must_use]
 pub(crate) struct Away(Option<Rc<dyn Place>>);
-
-impl Away {
-    /// What the pool says, for a worker that has just left its place.
-    pub(crate) fn spin_time(&self) -> Option<Duration> {
-        self.0.as_ref().map(|place| place.spin_time())
-    }
-}
 
 impl Drop for Away {
     fn drop(&mut self) {

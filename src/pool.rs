@@ -1,7 +1,7 @@
 //! The pool as its users know it: its settings, and what it says of itself.
 
+use crate::backoff::SPIN_TIME;
 use crate::crew::{Crew, Settings};
-use crate::parker::SPIN_TIME;
 use crate::sync::{Arc, lazy_static, model_has_failed, unwind_safe};
 use crate::worker;
 use std::fmt;
@@ -208,10 +208,19 @@ impl PoolBuilder {
         self
     }
 
-    /// For how long a thread spins before it sleeps, 10 microseconds if not set; zero: not at all. One idle
-    /// thread does, and those whose job waits for an answer, because the next job or the answer is
-    /// often there before a sleeping core is awake. They leave the processor to others in between, and spin for less
-    /// and less long when it doesn't pay. A second at the most. Worth turning off where power counts for more than microseconds.
+    /// For how long a thread spins before it sleeps: 10 microseconds if not set, a second at the most; zero: not at
+    /// all. The next job, or an answer, is often there before a sleeping core is awake. These waits spin:
+    ///
+    /// - of the idle threads one at a time;
+    /// - a job in [`syncify`](crate::syncify), [`Handle::block_on`](crate::Handle::block_on),
+    ///   [`JoinHandle::join`](crate::JoinHandle::join) or [`BlockingTask::join`](crate::BlockingTask::join);
+    /// - a loop that a job runs, for the shorter time of this and [its own](crate::EventLoopBuilder::spin_time);
+    /// - a thread of no pool's in [`BlockingTask::join`](crate::BlockingTask::join), for what the job's pool says.
+    ///
+    /// [`shutdown`](Pool::shutdown) never spins. A thread that spins leaves the processor to others in between. Each
+    /// time that it was in vain it spins for half as long the next time, until an answer comes soon again; and where an
+    /// answer was late because others had kept the processor, it doesn't spin for some hundred waits. Worth turning off
+    /// where power counts for more than microseconds.
     ///
     /// ```
     /// use std::time::Duration;

@@ -48,6 +48,8 @@ pub(crate) struct Queue {
     // The inbox's other buffer: the two are swapped, so neither is allocated twice.
     drained: RefCell<Vec<Post>>,
     closed: Cell<bool>,
+    /// Since the loop slept last, it has begun to wait for a job, or a blocked thread has called: from there more comes soon.
+    pub(crate) is_answer_due: Cell<bool>,
 }
 
 impl Queue {
@@ -61,6 +63,7 @@ impl Queue {
             polling: Cell::new(NOWHERE),
             drained: RefCell::default(),
             closed: Cell::new(false),
+            is_answer_due: Cell::new(false),
         }
     }
 
@@ -262,6 +265,15 @@ pub(crate) fn is_quick(waker: &Waker) -> bool {
     RUNNING
         .try_with(|running| running.borrow().as_ref().is_some_and(is))
         .unwrap_or(false)
+}
+
+/// What this thread's loop waits for next may come soon.
+pub(crate) fn expect_answer() {
+    let _ = RUNNING.try_with(|running| {
+        if let Some(queue) = &*running.borrow() {
+            queue.is_answer_due.set(true);
+        }
+    });
 }
 
 /// The queue of the loop that this thread runs.

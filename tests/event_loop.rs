@@ -756,14 +756,49 @@ fn a_task_aborted_before_the_loop_turned_is_not_even_made() {
     });
 }
 
+/// How often this thread has left its processor of its own accord. `None`: the system doesn't say.
+fn voluntary_switches() -> Option<u32> {
+    let status = std::fs::read_to_string("/proc/thread-self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    line?.trim().parse().ok()
+}
+
+#[test]
+fn a_sleep_that_is_over_sooner_than_a_thread_wakes_is_waited_for_awake() {
+    watched(|| {
+        let mut event_loop = EventLoop::new();
+        let Some(before) = voluntary_switches() else {
+            return;
+        };
+        event_loop.run_until(async {
+            for _ in 0..1000 {
+                sleep(Duration::from_micros(1)).await;
+            }
+        });
+        let switches = voluntary_switches().unwrap() - before;
+        assert!(switches < 500, "it slept {switches} times");
+    });
+}
+
 #[test]
 fn spinning_ends_when_a_timer_is_due() {
     watched(|| {
+        const TIMES: u32 = 20;
+        let second = Duration::from_secs(1);
+        let mut event_loop = EventLoop::builder().spin_time(second).build();
         let start = Instant::now();
-        let mut event_loop = EventLoop::builder()
-            .spin_time(Duration::from_secs(20))
-            .build();
-        event_loop.run_until(sleep(Duration::from_millis(1)));
-        assert!(start.elapsed() < Duration::from_secs(10));
+        for _ in 0..TIMES {
+            event_loop.run_until(async {
+                let (go, wait) = mpsc::channel();
+                // It is awaited, so the loop spins for its answer.
+                let job = spawn(spawn_blocking(move || wait.recv()));
+                sleep(second / 1000).await;
+                go.send(()).unwrap();
+                job.await.unwrap().unwrap();
+            });
+        }
+        assert!(start.elapsed() < second * TIMES / 2);
     });
 }

@@ -4,7 +4,7 @@
 mod common;
 
 use common::watched;
-use footbridge::{EventLoop, Handle, JoinHandle, Pool, run, spawn, yield_now};
+use footbridge::{EventLoop, Handle, JoinHandle, Pool, run, spawn, spawn_blocking, yield_now};
 use std::cell::{Cell, RefCell};
 use std::future::{Future, pending};
 use std::pin::Pin;
@@ -214,7 +214,14 @@ fn a_timer_is_not_late_by_the_time_that_its_loop_may_spin() {
     let second = std::time::Duration::from_secs(1);
     let mut event_loop = EventLoop::builder().spin_time(second).build();
     let start = std::time::Instant::now();
-    event_loop.run_until(footbridge::time::sleep(second / 1000));
+    event_loop.run_until(async {
+        let (go, wait) = mpsc::channel();
+        // It is awaited, so the loop spins for its answer.
+        let job = spawn(spawn_blocking(move || wait.recv()));
+        footbridge::time::sleep(second / 1000).await;
+        go.send(()).unwrap();
+        job.await.unwrap().unwrap();
+    });
     assert!(
         start.elapsed() < second,
         "it spun past its deadline, for {:?}",

@@ -7,7 +7,7 @@
 //! `EventLoop::enter` counts a timeout that fired as time passed.
 
 pub use loom::sync::MutexGuard;
-pub use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering, fence};
+pub use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 pub(crate) use loom::thread::ThreadId;
 
 use std::io;

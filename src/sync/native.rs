@@ -1,6 +1,6 @@
 //! The face that programs run on: std's atomics and threads, the locks of parking_lot or of std.
 
-pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering, fence};
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 pub(crate) use std::thread::{ThreadId, available_parallelism};
 pub(crate) use std::thread_local;
 
@@ -84,6 +84,10 @@ mod locks {
             deadline: Instant,
         ) -> (MutexGuard<'a, T>, bool) {
             let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                // Asked to sleep for no time, the system may take 50 microseconds for it. parking_lot looks before, too.
+                return (guard, true);
+            }
             let (guard, result) = self
                 .0
                 .wait_timeout(guard, left)
