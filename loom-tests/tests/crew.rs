@@ -77,7 +77,8 @@ fn the_rest_of_a_batch_is_seen_by_who_looks() {
         let pool = pool_of(3);
         let parkers = [Arc::new(Parker::new()), Arc::new(Parker::new())];
         let [first, third] = parkers.clone();
-        // Two of three are a batch.
+        // The first job shows that jobs are short. Of the next three two are a batch.
+        internals::queue(&pool, job(|| ()));
         internals::queue(&pool, park(first));
         let last = job(move || parkers.iter().for_each(|parker| parker.unpark()));
         internals::queue(&pool, last);
@@ -231,12 +232,13 @@ fn a_shutdown_answers_jobs_that_are_on_their_way_to_a_workers_own_queue() {
         let pool = pool_of(1);
         let parker = Arc::new(Parker::new());
         let answered = Unparks(parker.clone());
-        // The worker takes the first two at once; the one waits for the other to be run or refused.
+        // One that shows that jobs are short. The worker takes the next two at once; the one waits for the other to be run
+        // or refused.
         let first = job(move || {
             let _ = parker.park(None);
         });
         let second = job(move || drop(answered));
-        for job in [first, second, job(|| ())] {
+        for job in [job(|| ()), first, second, job(|| ())] {
             internals::queue(&pool, job);
         }
         internals::start_worker(&pool, Role::Look);
