@@ -251,11 +251,28 @@ mod tests {
 
     #[test]
     fn a_deadline_that_comes_soon_is_not_taken_for_an_answer() {
-        Backoff::vain(7).keep();
-        let deadline = now() + Duration::from_micros(2);
-        let woken = Parker::new().spin_then_park(SOME, Some(deadline), || ());
-        assert_eq!(woken, Woken::TimedOut);
-        assert_ne!(Backoff::of_thread(), Backoff::NEW);
+        for _ in 0..100 {
+            Backoff::vain(3).keep();
+            // Before the spin is over.
+            let deadline = now() + SOME / 10;
+            let woken = Parker::new().spin_then_park(SOME, Some(deadline), || ());
+            assert_eq!(woken, Woken::TimedOut);
+            assert_ne!(Backoff::of_thread(), Backoff::NEW);
+        }
+    }
+
+    #[test]
+    fn a_spin_ends_at_the_deadline() {
+        const TIMES: u32 = 10;
+        let second = Duration::from_secs(1);
+        let start = now();
+        for _ in 0..TIMES {
+            Backoff::NEW.keep();
+            let deadline = now() + second / 1000;
+            let woken = Parker::new().spin_then_park(second, Some(deadline), || ());
+            assert_eq!(woken, Woken::TimedOut);
+        }
+        assert!(now() - start < second * TIMES / 2);
     }
 
     #[test]
