@@ -128,7 +128,7 @@ pub(crate) fn start_thread(
 
 /// A job of a model's is taken to be blocked, so that growing is explored.
 #[derive(Default)]
-pub(crate) struct SystemThread;
+pub(crate) struct SystemThread(());
 
 impl SystemThread {
     pub(crate) fn set_current(&self) {}
