@@ -257,11 +257,11 @@ impl EventLoop {
                     self.first_poll(task);
                 }
             }
-            Entry::Call => {
-                if let Some(Err(payload)) = self.queue.take_call().map(contain) {
-                    discard(payload);
-                }
-            }
+            Entry::Call => match self.queue.take_call().map(contain) {
+                Some(Ok(Some(task))) => self.first_poll(task),
+                Some(Err(payload)) => discard(payload),
+                Some(Ok(None)) | None => {}
+            },
         }
     }
 

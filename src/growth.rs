@@ -9,7 +9,7 @@
 //!   evidence                                              verdict
 //!   the threads take a job each, or more, in one watch    Moving: look again soon
 //!   fewer want a processor than there are                 Double: jobs block, so twice as many as the last time
-//!   the same once, while jobs are taken                   Doubtful: look once more
+//!   the same for the first time                           Doubtful: look once more
 //!   the processors are taken, a thread is blocked, and
 //!     nothing was taken for BLOCKED_PATIENCE              OneMore: it may wait for a queued job
 //!   the processors are taken, and nothing was taken for
@@ -82,7 +82,7 @@ pub(crate) struct Growth {
     step: usize,
     pause: Duration,
     patience: Duration,
-    /// The last look said that jobs block, though some were taken.
+    /// The last look said that jobs block.
     is_doubtful: bool,
     /// Where the system says nothing: how many thousandths of a job were taken in a [`WATCH`] of the last look.
     rate_before: Option<u128>,
@@ -131,10 +131,8 @@ impl Growth {
         // Of all that are active, if those asked about speak for the rest.
         let wanting = (sample.wanting * evidence.active).div_ceil(sample.asked.max(1));
         if wanting < evidence.cores {
-            // Between two jobs, or in a lock of the program's, a thread may sleep for a moment. While jobs get on it takes
-            // a second look to tell.
-            let is_certain = evidence.taken == 0 || self.is_doubtful;
-            self.is_doubtful = !is_certain;
+            // For a moment a thread that computes may sleep too, in a lock or for a page. A second look tells.
+            let is_certain = std::mem::replace(&mut self.is_doubtful, true);
             return if is_certain {
                 Verdict::Double
             } else {
@@ -184,5 +182,135 @@ impl Growth {
     /// How long to wait before the next look.
     pub(crate) fn pause(&self) -> Duration {
         self.pause
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Evidence = Evidence {
+        cores: 2,
+        active: 2,
+        taken: 0,
+        stuck: false,
+        quiet: Duration::ZERO,
+    };
+
+    /// Of as many active threads so many want a processor.
+    fn wanting(wanting: usize, asked: usize) -> Option<Sample> {
+        Some(Sample { asked, wanting })
+    }
+
+    #[test]
+    fn short_jobs_start_no_thread_whatever_the_system_says() {
+        let mut growth = Growth::default();
+        let short = Evidence { taken: 2, ..LONG };
+        assert_eq!(growth.decide(&short, wanting(0, 2)), Verdict::Moving);
+        assert!(!growth.is_growing());
+        let stuck = Evidence {
+            stuck: true,
+            ..short
+        };
+        assert_ne!(growth.decide(&stuck, wanting(0, 2)), Verdict::Moving);
+    }
+
+    #[test]
+    fn jobs_that_compute_start_no_thread_and_are_looked_at_less_and_less_often() {
+        let mut growth = Growth::default();
+        let mut pauses = Vec::new();
+        for _ in 0..10 {
+            assert_eq!(growth.decide(&LONG, wanting(2, 2)), Verdict::Computing);
+            pauses.push(growth.pause());
+        }
+        assert!(pauses.is_sorted() && pauses.first() < pauses.last());
+        assert_eq!(growth.pause(), LONGEST_WATCH);
+        assert!(!growth.take_wanted());
+    }
+
+    #[test]
+    fn jobs_that_block_double_the_threads_from_the_second_look_on() {
+        let mut growth = Growth::default();
+        assert_eq!(growth.decide(&LONG, wanting(0, 2)), Verdict::Doubtful);
+        let mut brought = Vec::new();
+        for _ in 0..4 {
+            assert_eq!(growth.decide(&LONG, wanting(1, 2)), Verdict::Double);
+            // The watcher itself is one of them.
+            brought.push(1 + std::iter::from_fn(|| growth.take_wanted().then_some(())).count());
+        }
+        assert_eq!(brought, [4, 8, 16, 32]);
+    }
+
+    #[test]
+    fn a_thread_that_sleeps_for_a_moment_starts_none() {
+        let mut growth = Growth::default();
+        for _ in 0..10 {
+            assert_eq!(growth.decide(&LONG, wanting(1, 2)), Verdict::Doubtful);
+            assert_eq!(growth.decide(&LONG, wanting(2, 2)), Verdict::Computing);
+        }
+    }
+
+    #[test]
+    fn a_sample_speaks_for_all() {
+        let many = Evidence {
+            active: 160,
+            ..LONG
+        };
+        let mut growth = Growth::default();
+        assert_eq!(growth.decide(&many, wanting(1, 16)), Verdict::Computing);
+        assert_eq!(growth.decide(&many, wanting(0, 16)), Verdict::Doubtful);
+    }
+
+    #[test]
+    fn beside_a_blocked_thread_one_more_comes_when_nothing_has_moved() {
+        let mut growth = Growth::default();
+        let three = Evidence { active: 3, ..LONG };
+        assert_eq!(growth.decide(&three, wanting(2, 3)), Verdict::Computing);
+        let quiet = Evidence {
+            quiet: BLOCKED_PATIENCE,
+            ..three
+        };
+        assert_eq!(growth.decide(&quiet, wanting(2, 3)), Verdict::OneMore);
+        assert!(!growth.is_growing(), "one, and no more");
+        assert_eq!(growth.decide(&quiet, wanting(3, 3)), Verdict::Computing);
+    }
+
+    #[test]
+    fn where_all_compute_for_a_second_one_more_comes_and_the_next_after_twice_as_long() {
+        let mut growth = Growth::default();
+        for seconds in [1, 2, 4, 8] {
+            let patience = Duration::from_secs(seconds);
+            let nearly = Evidence {
+                quiet: patience - WATCH,
+                ..LONG
+            };
+            assert_eq!(growth.decide(&nearly, wanting(2, 2)), Verdict::Computing);
+            let over = Evidence {
+                quiet: patience,
+                ..LONG
+            };
+            assert_eq!(growth.decide(&over, wanting(2, 2)), Verdict::OneMore);
+        }
+    }
+
+    #[test]
+    fn where_the_system_says_nothing_growing_ends_when_it_brings_no_more() {
+        let mut growth = Growth::default();
+        let at = |taken| Evidence {
+            active: 10,
+            taken,
+            ..LONG
+        };
+        assert_eq!(
+            growth.decide(&at(0), None),
+            Verdict::Double,
+            "nothing is known"
+        );
+        assert_eq!(
+            growth.decide(&at(2), None),
+            Verdict::Double,
+            "it has brought more"
+        );
+        assert_eq!(growth.decide(&at(2), None), Verdict::Computing);
     }
 }

@@ -82,7 +82,11 @@ impl Handle {
     where
         F: FnOnce() + Send + 'static,
     {
-        self.inbox.post(Post::Call(Box::new(f))).is_ok()
+        let call = move || {
+            f();
+            None
+        };
+        self.inbox.post(Post::Call(Box::new(call))).is_ok()
     }
 
     /// Whether the loop has ended. Once it has, it stays so.
@@ -134,25 +138,24 @@ impl futures_task::Spawn for Handle {
 struct Order<M, T: 'static>(Option<(Arc<JoinCell<T>>, M)>);
 
 impl<M, T> Order<M, T> {
-    fn carry_out<F>(mut self)
+    /// The task, unless it has ended before it began.
+    fn carry_out<F>(mut self) -> Option<Task>
     where
         M: FnOnce() -> F,
         F: Future<Output = T> + 'static,
     {
-        // None in a thread that ends: then it is dropped, and so answered.
-        let Some(queue) = queue::running() else {
-            return;
-        };
-        let Some((cell, make)) = self.0.take() else {
-            return;
-        };
+        let (cell, make) = self.0.take()?;
         if cell.is_aborted() {
             crate::join::discard(make);
-            return cell.fail(JoinError::aborted());
+            cell.fail(JoinError::aborted());
+            return None;
         }
         match contain(make) {
-            Ok(future) => queue.push_spawned(Task::new(future, cell)),
-            Err(payload) => cell.fail(JoinError::panic(payload)),
+            Ok(future) => Some(Task::new(future, cell)),
+            Err(payload) => {
+                cell.fail(JoinError::panic(payload));
+                None
+            }
         }
     }
 }

@@ -8,7 +8,8 @@ use crate::join::discard;
 use crate::task::Task;
 use std::collections::VecDeque;
 
-pub(crate) type Call = Box<dyn FnOnce() + Send>;
+/// May make a task, which is polled at once: it has waited for its turn as the call.
+pub(crate) type Call = Box<dyn FnOnce() -> Option<Task> + Send>;
 
 /// What is next.
 #[derive(Clone, Copy)]

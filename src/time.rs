@@ -165,6 +165,7 @@ impl Sleep {
                         let waker = queue.timers.borrow_mut().remove(key);
                         discard(waker);
                     }
+                    None
                 };
                 let _ = home.inbox.post(Post::Call(Box::new(remove)));
             }

@@ -9,11 +9,11 @@ use footbridge::{
     EventLoop, Handle, LocalSpawner, Pool, Syncify, run, spawn, spawn_blocking, yield_now,
 };
 use std::cell::{Cell, RefCell};
-use std::future::{pending, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::panic::panic_any;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, OnceLock, mpsc};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::task::{Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -779,5 +779,207 @@ fn a_sleep_that_is_over_sooner_than_a_thread_wakes_is_waited_for_awake() {
         });
         let switches = voluntary_switches().unwrap() - before;
         assert!(switches < 500, "it slept {switches} times");
+    });
+}
+
+// Decision 24
+#[test]
+fn a_yield_lets_everything_go_first_that_was_posted_spawned_woken_or_due_before_it() {
+    watched(|| {
+        run(async {
+            let order = Arc::new(Mutex::new(Vec::new()));
+            let note = |what| {
+                let order = order.clone();
+                move || order.lock().unwrap().push(what)
+            };
+            let (called, spawned, made, woken, due) = (
+                note("call"),
+                note("spawn"),
+                note("Handle::spawn"),
+                note("wake"),
+                note("timer"),
+            );
+            // One that waits for a wake from another thread, and one for a timer.
+            let (tell, told) = mpsc::channel::<Waker>();
+            let mut asked = false;
+            spawn(async move {
+                poll_fn(|context| {
+                    if std::mem::replace(&mut asked, true) {
+                        return Poll::Ready(());
+                    }
+                    tell.send(context.waker().clone()).unwrap();
+                    Poll::Pending
+                })
+                .await;
+                woken();
+            });
+            let deadline = Instant::now() + ms(1);
+            spawn(async move {
+                sleep_until(deadline).await;
+                due();
+            });
+            yield_now().await; // both wait now
+            let waker = told.recv().unwrap();
+            thread::spawn(move || waker.wake()).join().unwrap();
+            until(|| Instant::now() > deadline);
+            let handle = Handle::current();
+            handle.call_soon(called);
+            handle.spawn(move || async move { made() });
+            spawn(async move { spawned() });
+            yield_now().await;
+            let mut order = order.lock().unwrap().clone();
+            order.sort_unstable();
+            assert_eq!(order, ["Handle::spawn", "call", "spawn", "timer", "wake"]);
+        });
+    });
+}
+
+// Decision 24, for the main future that wakes itself
+#[test]
+fn what_was_posted_before_run_until_goes_before_the_second_poll_of_its_future() {
+    watched(|| {
+        let mut event_loop = EventLoop::new();
+        let ran = Rc::new(Cell::new(false));
+        let (posted, is_posted) = (Arc::new(AtomicBool::new(false)), ran.clone());
+        let mark = posted.clone();
+        event_loop
+            .handle()
+            .call_soon(move || mark.store(true, SeqCst));
+        event_loop.spawn(async move { is_posted.set(true) });
+        let seen = event_loop.run_until(async {
+            yield_now().await;
+            (ran.get(), posted.load(SeqCst))
+        });
+        assert_eq!(seen, (true, true));
+    });
+}
+
+#[test]
+fn a_main_future_that_is_woken_in_its_last_poll_leaves_nothing_for_the_next_one() {
+    watched(|| {
+        let mut event_loop = EventLoop::new();
+        for first in [true, false] {
+            for _ in 0..3 {
+                let mut polls = 0;
+                event_loop.run_until(poll_fn(|context| {
+                    polls += 1;
+                    context.waker().wake_by_ref();
+                    if first || polls > 1 {
+                        Poll::Ready(())
+                    } else {
+                        Poll::Pending
+                    }
+                }));
+                assert_eq!(event_loop.next_deadline(), None, "nothing is ready");
+            }
+        }
+        let mut polls = 0;
+        let handle = event_loop.handle();
+        let done = Arc::new(AtomicBool::new(false));
+        event_loop.run_until(poll_fn(|context| {
+            polls += 1;
+            if polls == 1 {
+                let (done, waker) = (done.clone(), context.waker().clone());
+                handle.call_soon(move || {
+                    done.store(true, SeqCst);
+                    waker.wake();
+                });
+            }
+            if done.load(SeqCst) {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        }));
+        assert_eq!(polls, 2);
+    });
+}
+
+// Decision 14
+#[test]
+fn the_host_is_told_of_each_post_that_comes_after_a_run_until() {
+    watched(|| {
+        let (mut event_loop, told) = hosted();
+        let handle = event_loop.handle();
+        for round in 0..3 {
+            // In the run itself, where the loop sees to it.
+            let inner = handle.clone();
+            event_loop.run_until(async move {
+                inner.call_soon(|| ());
+                yield_now().await;
+                yield_now().await;
+            });
+            let before = told();
+            handle.call_soon(|| ());
+            assert_eq!(told(), before + 1, "round {round}");
+            handle.call_soon(|| ());
+            assert_eq!(told(), before + 1, "once for each tick");
+        }
+        let text = panic_of(|| event_loop.run_until(async { panic!("a main future's") }));
+        assert_eq!(text, "a main future's");
+        while event_loop.tick() {}
+        let before = told();
+        handle.call_soon(|| ());
+        assert_eq!(told(), before + 1, "after a panic too");
+    });
+}
+
+#[test]
+fn a_task_that_was_never_polled_does_not_run_in_the_next_run() {
+    watched(|| {
+        let ran = Rc::new(Cell::new(false));
+        let mark = ran.clone();
+        let spawned = run(async { spawn(async move { mark.set(true) }) });
+        run(yield_now());
+        assert!(!ran.get());
+        assert!(run(spawned).unwrap_err().is_cancelled());
+        assert_eq!(Rc::strong_count(&ran), 1, "it was dropped with its loop");
+    });
+}
+
+#[test]
+fn a_sleep_that_is_dropped_on_another_thread_takes_its_timer_out() {
+    watched(|| {
+        let mut event_loop = EventLoop::new();
+        let mut slept = sleep(Duration::MAX);
+        event_loop.run_until(poll_fn(|context| {
+            assert!(std::pin::Pin::new(&mut slept).poll(context).is_pending());
+            Poll::Ready(())
+        }));
+        assert!(event_loop.next_deadline().is_some());
+        thread::spawn(move || drop(slept)).join().unwrap();
+        while event_loop.tick() {}
+        assert_eq!(event_loop.next_deadline(), None);
+    });
+}
+
+#[test]
+fn a_sleep_that_is_polled_on_another_loop_fires_there() {
+    watched(|| {
+        let deadline = Instant::now() + ms(2);
+        let mut slept = sleep_until(deadline);
+        let (mut first, mut second) = (EventLoop::new(), EventLoop::new());
+        first.run_until(poll_fn(|context| {
+            let _ = std::pin::Pin::new(&mut slept).poll(context);
+            Poll::Ready(())
+        }));
+        second.run_until(&mut slept);
+        assert!(Instant::now() >= deadline);
+        while first.tick() {}
+        assert_eq!(first.next_deadline(), None, "the first one forgot it");
+    });
+}
+
+#[test]
+fn if_the_future_and_the_time_are_due_at_once_the_future_wins() {
+    watched(|| {
+        run(async {
+            let deadline = Instant::now() + ms(1);
+            let both = timeout(ms(1), async {
+                until(|| Instant::now() > deadline + ms(1)); // now the time is up too
+                "the value"
+            });
+            assert_eq!(both.await, Ok("the value"));
+        });
     });
 }

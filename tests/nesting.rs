@@ -7,7 +7,7 @@ mod common;
 use common::{me, panic_of, until, until_set, watched};
 use footbridge::{
     Asyncify, BlockingTask, Handle, Limiter, Pool, Syncify, SyncifyError, asyncify, gather, run,
-    spawn, spawn_blocking, syncify,
+    spawn, spawn_blocking, syncify, yield_now,
 };
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -301,5 +301,24 @@ fn a_self_wait_is_also_found_through_a_job_that_its_submitter_joins() {
             spawn_blocking(move || panic_of(|| inner().join())).join()
         });
         assert!(run(async { outer().await }).starts_with("deadlock"));
+    });
+}
+
+// Decision 7
+#[test]
+fn a_worker_whose_own_loop_is_busy_without_sleeping_has_given_its_place_back() {
+    watched(|| {
+        let pool = Pool::builder().max_threads(1).build();
+        let inner = pool.clone();
+        let outer = pool.spawn_blocking(move || {
+            run(async {
+                let nested = inner.spawn_blocking(|| 42);
+                while !nested.is_finished() {
+                    yield_now().await;
+                }
+                nested.await
+            })
+        });
+        assert_eq!(outer.join(), 42);
     });
 }

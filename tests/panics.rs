@@ -560,3 +560,22 @@ fn in_mains_destructor_it_takes_no_output_along() {
     assert_eq!(run(Main(Grenade)), 7);
     assert_eq!(EventLoop::new().run_until(Main(Grenade)), 7);
 }
+
+#[test]
+fn a_panic_in_the_drop_of_a_tasks_result_stays_in_the_drop_of_its_handle() {
+    watched(|| {
+        let mut event_loop = EventLoop::new();
+        let handles: Vec<_> = (0..2)
+            .map(|_| event_loop.spawn(async { Grenade }))
+            .collect();
+        while event_loop.tick() {}
+        drop(handles); // of two panics in one drop the second would end the process
+        let handle = event_loop.spawn(async { Grenade });
+        while event_loop.tick() {}
+        let text = panic_of(|| {
+            let _handle = handle;
+            panic!("while it unwinds");
+        });
+        assert_eq!(text, "while it unwinds");
+    });
+}

@@ -462,3 +462,125 @@ fn a_burst_of_long_jobs_takes_much_less_than_their_sum() {
         );
     });
 }
+
+/// Computes for some tens of microseconds.
+fn compute(rounds: u64) -> u64 {
+    (0..rounds).fold(1, |sum: u64, n| {
+        std::hint::black_box(sum.wrapping_mul(31) ^ n)
+    })
+}
+
+// Decision 18
+#[test]
+fn a_burst_of_jobs_that_compute_starts_few_threads_however_long_they_are() {
+    for rounds in [3_000, 30_000, 300_000] {
+        watched(move || {
+            let cores = thread::available_parallelism().map_or(2, |cores| cores.get().max(2));
+            let pool = Pool::builder().keep_alive(HOUR).build();
+            let jobs = 30_000_000 / rounds;
+            let jobs: Vec<_> = (0..jobs)
+                .map(|_| pool.spawn_blocking(move || compute(rounds)))
+                .collect();
+            for job in jobs {
+                job.join();
+            }
+            let threads = pool.stats().threads; // none has retired
+            assert!(
+                threads <= 2 * cores + 1,
+                "{threads} threads, {rounds} rounds"
+            );
+        });
+    }
+}
+
+// Decision 18
+#[test]
+fn two_hundred_jobs_that_wait_for_each_other_get_a_thread_each_beside_some_that_compute() {
+    watched(|| {
+        let pool = Pool::builder().build();
+        let barrier = Arc::new(Barrier::new(200));
+        let jobs: Vec<_> = (0..400)
+            .map(|n| {
+                let barrier = barrier.clone();
+                pool.spawn_blocking(move || {
+                    if n % 2 == 0 {
+                        barrier.wait();
+                    } else {
+                        compute(10_000);
+                    }
+                })
+            })
+            .collect();
+        for job in jobs {
+            job.join();
+        }
+    });
+}
+
+// S19: what a thread takes along is not overtaken because it parks
+#[test]
+fn jobs_that_were_taken_along_start_in_their_order_although_the_first_one_parks() {
+    watched(|| {
+        let pool = Pool::builder().max_threads(1).build();
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let (open, first) = occupy(&pool);
+        let jobs: Vec<_> = (0..200)
+            .map(|n| {
+                let (order, nested) = (order.clone(), pool.clone());
+                pool.spawn_blocking(move || {
+                    order.lock().unwrap().push(n);
+                    if n % 50 == 20 {
+                        // Parks, with a batch in its queue, until the job has had its turn behind all the others.
+                        nested.spawn_blocking(|| ()).join();
+                    }
+                })
+            })
+            .collect();
+        open.send(()).unwrap();
+        first.join();
+        for job in jobs {
+            job.join();
+        }
+        // Once in a while the oldest of the others goes first, so that those that were given back starve nobody.
+        let order = order.lock().unwrap();
+        for (at, job) in order.iter().enumerate() {
+            let overtaken_by = order[..at].iter().filter(|later| *later > job).count();
+            assert!(overtaken_by < 10, "{order:?}");
+        }
+    });
+}
+
+#[test]
+fn no_job_waits_behind_a_long_one_while_later_ones_pass() {
+    watched(|| {
+        let pool = Pool::builder().max_threads(2).build();
+        let (gates, busy): (Vec<_>, Vec<_>) = (0..2).map(|_| occupy(&pool)).unzip();
+        let (end_long, long) = mpsc::channel::<()>();
+        let mut long = Some(long);
+        let ended = Arc::new(AtomicUsize::new(0));
+        // The first is long. Each of the others takes longer than what counts as short.
+        let jobs: Vec<_> = (0..200)
+            .map(|_| {
+                let (long, ended) = (long.take(), ended.clone());
+                pool.spawn_blocking(move || match long {
+                    Some(long) => long.recv().unwrap(),
+                    None => {
+                        thread::sleep(Duration::from_micros(200));
+                        ended.fetch_add(1, SeqCst);
+                    }
+                })
+            })
+            .collect();
+        for open in gates {
+            open.send(()).unwrap();
+        }
+        for thread in busy {
+            thread.join();
+        }
+        until(|| ended.load(SeqCst) == 199); // all of them, beside the long one
+        end_long.send(()).unwrap();
+        for job in jobs {
+            job.join();
+        }
+    });
+}

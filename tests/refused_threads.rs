@@ -7,7 +7,7 @@
 mod common;
 
 use common::{me, panic_of, watched};
-use footbridge::{Pool, gather, run, syncify};
+use footbridge::{BlockingTask, Pool, gather, run, syncify};
 use std::process::Command;
 use std::sync::mpsc;
 
@@ -119,4 +119,35 @@ fn a_loop_on_the_only_worker_hears_of_the_job_that_is_left_to_nobody_as_it_falls
         });
         job.join();
     });
+}
+
+/// Two jobs, the first of which waits for the second. That one is refused its thread, and then there is room.
+fn refused_for_a_moment(wait: impl FnOnce(BlockingTask<()>)) {
+    // With this there is room for one thread, and without it for two.
+    let room = Vec::<u8>::with_capacity(900 << 20);
+    let pool = Pool::builder().thread_stack_size(STACK / 2).build();
+    let ((begun, has_begun), (tell, told)) = (mpsc::channel(), mpsc::channel());
+    let first = pool.spawn_blocking(move || {
+        begun.send(()).unwrap();
+        told.recv().unwrap()
+    });
+    has_begun.recv().unwrap();
+    pool.spawn_blocking(move || tell.send(()).unwrap()).detach();
+    assert_eq!(pool.stats().threads, 1, "the second was refused");
+    drop(room);
+    wait(first);
+}
+
+// Decision 18
+#[test]
+fn a_refused_thread_is_tried_for_again_while_a_thread_joins_a_job_of_the_pool() {
+    let name = "a_refused_thread_is_tried_for_again_while_a_thread_joins_a_job_of_the_pool";
+    with_room_for_one_thread(name, |_| refused_for_a_moment(BlockingTask::join));
+}
+
+// Decision 18
+#[test]
+fn a_refused_thread_is_tried_for_again_while_a_loop_awaits_a_job_of_the_pool() {
+    let name = "a_refused_thread_is_tried_for_again_while_a_loop_awaits_a_job_of_the_pool";
+    with_room_for_one_thread(name, |_| refused_for_a_moment(|first| run(first)));
 }
