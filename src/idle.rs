@@ -295,7 +295,9 @@ pub(crate) fn ask_system(desks: &[Arc<Desk>]) -> Option<Sample> {
     let mut sample = Sample::default();
     for desk in desks {
         sample.asked += 1;
-        sample.wanting += usize::from(desk.system.wants_processor()?);
+        // Between two jobs a thread may sleep in a lock of ours, for a moment.
+        let is_between = !desk.busy.load(Ordering::Relaxed);
+        sample.wanting += usize::from(desk.system.wants_processor()? || is_between);
     }
     Some(sample)
 }
