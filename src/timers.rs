@@ -105,3 +105,84 @@ impl Timers {
 fn is_set(wakers: &Slab<(u64, Waker)>, place: usize, number: u64) -> bool {
     matches!(wakers.get(place), Some((set, _)) if *set == number)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::task::Wake;
+    use std::time::Duration;
+
+    /// A waker that says which timer it is of, by how many hold it.
+    struct Named;
+
+    impl Wake for Named {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    fn at(start: Instant, milliseconds: usize) -> Instant {
+        start + Duration::from_millis(milliseconds as u64)
+    }
+
+    #[test]
+    fn what_is_left_after_a_sweep_fires_and_nothing_else_does() {
+        let (start, mut timers) = (Instant::now(), Timers::default());
+        let left = Arc::new(Named);
+        let keys: Vec<_> = (0..1000)
+            .map(|n| {
+                let waker = if n % 100 == 7 {
+                    left.clone().into()
+                } else {
+                    Waker::noop().clone()
+                };
+                timers.insert(at(start, n), waker)
+            })
+            .collect();
+        let all = timers.heap.len();
+        for n in (0..1000).filter(|n| n % 100 != 7) {
+            assert!(timers.remove(keys[n]).is_some());
+            assert!(timers.remove(keys[n]).is_none(), "it is out");
+        }
+        assert!(timers.heap.len() < all / 4, "it was swept");
+        assert_eq!(timers.next_deadline(), Some(at(start, 7)));
+        let due = timers.take_due(at(start, 507));
+        assert_eq!(due.len(), 6);
+        assert_eq!(Arc::strong_count(&left), 11, "the others are set still");
+        drop(due);
+        assert_eq!(timers.take_due(at(start, 1000)).len(), 4);
+        assert!(timers.is_empty());
+    }
+
+    #[test]
+    fn a_place_that_is_used_again_is_another_timers() {
+        let (start, mut timers) = (Instant::now(), Timers::default());
+        let first = timers.insert(at(start, 1), Waker::noop().clone());
+        assert_eq!(timers.take_due(at(start, 1)).len(), 1);
+        let second = timers.insert(at(start, 2), Waker::noop().clone());
+        assert_eq!(first.place, second.place, "a place that fired is vacant");
+        assert!(timers.waker(first).is_none() && timers.remove(first).is_none());
+        assert!(timers.waker(second).is_some());
+        // Its entry in the heap is a shell, and the one of the next timer in its place is not.
+        assert!(timers.remove(second).is_some());
+        let third = timers.insert(at(start, 9), Waker::noop().clone());
+        assert_eq!(third.place, second.place);
+        assert!(timers.take_due(at(start, 5)).is_empty());
+        assert_eq!(timers.next_deadline(), Some(at(start, 9)));
+    }
+
+    #[test]
+    fn a_burst_that_has_fired_gives_its_room_back_though_one_timer_stays() {
+        let (start, mut timers) = (Instant::now(), Timers::default());
+        timers.insert(at(start, 1_000_000), Waker::noop().clone());
+        for n in 0..100_000 {
+            timers.insert(at(start, n % 50), Waker::noop().clone());
+        }
+        assert_eq!(timers.take_due(at(start, 50)).len(), 100_000);
+        assert!(
+            timers.heap.capacity() <= 2 * SMALL,
+            "{}",
+            timers.heap.capacity()
+        );
+        assert_eq!(timers.next_deadline(), Some(at(start, 1_000_000)));
+    }
+}

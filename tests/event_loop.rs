@@ -929,10 +929,11 @@ fn a_task_that_was_never_polled_does_not_run_in_the_next_run() {
     watched(|| {
         let ran = Rc::new(Cell::new(false));
         let mark = ran.clone();
-        let spawned = run(async { spawn(async move { mark.set(true) }) });
+        let mut spawned = None;
+        run(async { spawned = Some(spawn(async move { mark.set(true) })) });
         run(yield_now());
         assert!(!ran.get());
-        assert!(run(spawned).unwrap_err().is_cancelled());
+        assert!(run(spawned.unwrap()).unwrap_err().is_cancelled());
         assert_eq!(Rc::strong_count(&ran), 1, "it was dropped with its loop");
     });
 }
