@@ -178,6 +178,8 @@ impl<M, T> Drop for Order<M, T> {
 /// Dropping it detaches the task, which then runs on by itself; [`abort`](Self::abort) ends it. (A
 /// [`BlockingTask`](crate::BlockingTask) is the other way round: dropped, it cancels its call.) `Send` if its result is.
 ///
+/// A task that awaits its own handle waits for ever, until its loop ends.
+///
 /// # Panics
 /// When polled after it has given the result.
 ///

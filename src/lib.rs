@@ -74,8 +74,8 @@
 //!
 //! # The pool
 //! Jobs run on the [global](Pool::global) pool, or on one that a loop or a call names. It starts threads
-//! when jobs need them: a burst of short jobs is run by a few, jobs that block get a thread each, up to
-//! [`max_threads`](PoolBuilder::max_threads). A [`Limiter`] bounds how many calls of a kind run at once:
+//! when jobs need them: jobs that compute are run by about as many as there are processors, jobs that block get a
+//! thread each, up to [`max_threads`](PoolBuilder::max_threads). A [`Limiter`] bounds how many calls of a kind run at once:
 //!
 //! ```
 //! # use footbridge::{Asyncify, Limiter, gather, run};

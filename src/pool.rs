@@ -14,6 +14,11 @@ use std::time::Duration;
 /// waits for that. A loop that was built with the pool holds a handle of its own, and so does every
 /// [`Handle`](crate::Handle) to that loop, even when it has ended.
 ///
+/// Threads are started as jobs need them. Jobs that block get a thread each. Jobs that compute start no more than
+/// twice as many threads as there are processors, and one, as long as they get on; on Linux the pool asks the system which
+/// of the two they are, elsewhere it goes by whether more threads finish more jobs. A thread that the system refuses is
+/// asked for again at the next submit, and every ten milliseconds while a thread joins or a loop awaits a job of the pool.
+///
 /// A process that forks has in the child only the thread that forked. There a job of a pool that had threads before,
 /// the [`global`](Self::global) one among them, is queued and never runs. So fork before the first job, or call nothing
 /// but `exec` in the child. Otherwise a new pool works there, and so does a new loop that is built with it, as far as
@@ -147,8 +152,9 @@ impl Default for PoolBuilder {
 
 impl PoolBuilder {
     /// How many threads may run jobs at once, from 1; 512 if not set. A thread whose job waits in
-    /// `syncify`, `block_on` or `join`, or on a sleeping loop of its own, doesn't count, and the
-    /// number may be exceeded for a moment when it goes on.
+    /// `syncify`, `block_on` or `join`, or runs a loop of its own whose main future isn't ready, doesn't count. Such a
+    /// job goes on at once when its wait is over: so more run at once if several go on together, until their jobs end. No
+    /// further job begins before fewer run than this.
     ///
     /// # Panics
     /// If `threads` is 0: no job could ever run.

@@ -22,7 +22,8 @@ impl Pool {
     /// Whoever awaits a refused job gets a panic that says so. May be called again, and from several
     /// threads. A job of this pool that calls it is not waited for, neither by its own call nor by another job's. On
     /// a thread that runs a loop it doesn't wait for jobs that wait for a loop in their turn, which could
-    /// be this one. (One that is not being run is not seen: run the loop to its end before.)
+    /// be this one. (One that is not being run is not seen: run the loop to its end before.) A thread is gone for it when
+    /// its last job is: destructors of that thread's thread-locals may still run.
     ///
     /// # Errors
     /// [`StillRunning`], which says which jobs had not ended when the time was up, or at once on a thread

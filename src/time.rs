@@ -86,6 +86,8 @@ fn after(duration: Duration) -> Instant {
 
 /// What [`sleep`] and [`sleep_until`] return.
 ///
+/// It fires in a turn of the loop, so polling it again and again within one poll waits for ever.
+///
 /// It is `Unpin`, so it can be a field, and be polled beside something else:
 ///
 /// ```
@@ -189,7 +191,8 @@ impl fmt::Debug for Sleep {
 
 /// Gives `future` until `duration` from now, and then drops it.
 ///
-/// If both are due at once, the future wins.
+/// If both are due at once, the future wins: it is polled first. So a future that is never pending, one that loops over
+/// what is always ready, never ends by it; let it [`yield_now`](crate::yield_now) now and then.
 ///
 /// # Errors
 /// [`Elapsed`], if the future wasn't ready in time.
