@@ -16,6 +16,7 @@ use crate::limiter::{Acquire, Limiter};
 use crate::parker;
 use crate::pool::Pool;
 use crate::queue;
+use crate::retry::{self, Joins};
 use crate::sync::{Arc, now, unwind_safe, waker};
 use crate::waits::{self, Wait, Watch};
 use std::cell::Cell;
@@ -24,7 +25,6 @@ use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 /// Runs `f` on a worker thread. Submits it at once; [`asyncify`](crate::asyncify) does so when awaited.
 ///
@@ -154,9 +154,6 @@ enum Stage {
     Submitted(Option<Arc<Crew>>),
 }
 
-/// How often a thread is asked for again that the system has refused, while a caller waits for a job.
-const RETRY: Duration = Duration::from_millis(10);
-
 /// Where a call was told to go, if it was.
 struct Options {
     pool: Option<Pool>,
@@ -199,7 +196,7 @@ impl<R: Send + 'static> BlockingTask<R> {
         F: FnOnce() -> R + Send + 'static,
     {
         let job = large::job(f, Location::caller(), home, bounded_call());
-        crew_for(pool, job.scope().home()).submit(job.clone().into_queued());
+        submit_to(crew_for(pool, job.scope().home()), &job);
         Self {
             job: Some(job),
             stage: Stage::Submitted(pool.map(|pool| pool.crew().clone())),
@@ -247,6 +244,13 @@ fn crew_for<'a>(pool: Option<&'a Pool>, home: Option<&'a Handle>) -> &'a Arc<Cre
     }
 }
 
+fn submit_to<R>(crew: &Arc<Crew>, job: &Arc<dyn Outcome<R>>) {
+    crew.submit(job.clone().into_queued());
+    if let Some(home) = job.scope().home() {
+        retry::on_loop(crew, home);
+    }
+}
+
 /// A job that hasn't been submitted: nobody else has it.
 fn alone<R>(job: &mut Arc<dyn Outcome<R>>) -> &mut dyn Outcome<R> {
     match Arc::get_mut(job) {
@@ -275,7 +279,7 @@ impl<R> BlockingTask<R> {
                 acquire: limiter.acquire(),
             })),
             None => {
-                crew.submit(job.clone().into_queued());
+                submit_to(crew, job);
                 Stage::Submitted(pool.map(|pool| pool.crew().clone()))
             }
         };
@@ -291,7 +295,7 @@ impl<R> BlockingTask<R> {
                 return Poll::Pending;
             };
             alone(job).set_token(Token::new(line.limiter, permit));
-            line.crew.submit(job.clone().into_queued());
+            submit_to(&line.crew, job);
             self.stage = Stage::Submitted(Some(line.crew.clone()));
         }
         Poll::Ready(())
@@ -353,7 +357,10 @@ impl<R> BlockingTask<R> {
         crew.retry_refused();
         if let (true, Some(queue)) = (crew.is_refused(), queue::running()) {
             let waker = context.waker().clone();
-            let _ = queue.timers.borrow_mut().insert(now() + RETRY, waker);
+            let _ = queue
+                .timers
+                .borrow_mut()
+                .insert(now() + retry::PAUSE, waker);
         }
     }
 
@@ -390,13 +397,17 @@ impl<R> BlockingTask<R> {
         let patience = Cell::new(None);
         let mut watch = Watch::new(bounded_call(), false);
         let spin_time = self.crew().settings.spin_time;
+        let mut joins = None;
         parker::block_on_patiently(spin_time, &patience, |context| {
             let result = match &mut watch {
                 Some(watch) => watch.poll_blocked(context, |context| self.poll_job(context, true)),
                 None => self.poll_job(context, true),
             };
-            let is_refused = self.refused_by().is_some();
-            patience.set(is_refused.then_some(RETRY));
+            if result.is_pending() {
+                joins.get_or_insert_with(|| Joins::new(self.crew(), context.waker().clone()));
+                let is_refused = self.refused_by().is_some();
+                patience.set(is_refused.then_some(retry::PAUSE));
+            }
             result
         })
     }

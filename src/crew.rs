@@ -26,6 +26,7 @@ use crate::join::discard;
 use crate::own::{self, Own};
 use crate::parker::{Parker, Woken};
 use crate::refusal::Refusal;
+use crate::retry::Joining;
 use crate::sync::{
     Arc, AtomicBool, AtomicUsize, Injector, Local, Mutex, MutexGuard, Ordering, Steal,
     SystemThread, available_parallelism, fence, start_thread,
@@ -64,6 +65,8 @@ pub(crate) struct Crew {
     closed: AtomicBool,
     /// The system has refused a thread that jobs still wait for. A hint, so relaxed: each retry looks under the lock.
     refused: AtomicBool,
+    /// Told of a refusal.
+    pub(crate) joining: Joining,
     /// An idle worker is spinning: one at a time.
     spinning: AtomicBool,
     pub(crate) cores: usize,
@@ -104,6 +107,7 @@ impl Crew {
             unseen: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             refused: AtomicBool::new(false),
+            joining: Joining::default(),
             spinning: AtomicBool::new(false),
             cores: available_parallelism().map_or(2, |cores| cores.get().max(2)),
             started: AtomicUsize::new(0),
@@ -240,8 +244,11 @@ impl Crew {
             let why = Refusal::NoThread(desk.name.as_str().into(), Arc::new(error));
             return refuse(jobs, &why);
         }
-        // They are left to those that run, which may wait for them: whoever waits for this pool tries again.
+        drop(book);
+        // They are left to those that run, which may wait for them: so the threads that wait for this pool ask again. Those
+        // that are about to wait look after the lock that this takes.
         self.refused.store(true, Ordering::Relaxed);
+        self.joining.wake_all();
     }
 
     /// Whether jobs wait for a thread that the system has refused.

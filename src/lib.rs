@@ -121,7 +121,8 @@
 //!   block_on · run · kept · event_loop_builder                  a loop for a while, or for one's own
 //!   event_loop · spawner · tasks · time                         a loop as it turns, and beside it,
 //!   blocking_task · detached · pool · shutdown                  knowing nothing of it, a pool:
-//!   worker · crew · own · idle · growth · job · large · refusal its threads and what they run
+//!   worker · crew · own · idle · growth · job · large           its threads and what they run,
+//!   refusal · retry                                             and what becomes of jobs where there is no thread
 //!   call · limiter · waits                                      where a job comes from, what bounds it, who waits
 //!   handle · queue                                              a loop seen from anywhere
 //!   inbox · ready · task                                        what others post, what comes next
@@ -174,6 +175,7 @@ mod large;
 mod own;
 mod pool;
 mod refusal;
+mod retry;
 mod shutdown;
 mod worker;
 

@@ -17,7 +17,8 @@ use std::time::Duration;
 /// Threads are started as jobs need them. Jobs that block get a thread each. Jobs that compute start no more than
 /// twice as many threads as there are processors, and one, as long as they get on; on Linux the pool asks the system which
 /// of the two they are, elsewhere it goes by whether more threads finish more jobs. A thread that the system refuses is
-/// asked for again at the next submit, and every ten milliseconds while a thread joins or a loop awaits a job of the pool.
+/// asked for again at the next submit, and every ten milliseconds while a thread joins a job of the pool, or a loop turns that
+/// a job without a thread belongs to.
 ///
 /// A process that forks has in the child only the thread that forked. There a job of a pool that had threads before,
 /// the [`global`](Self::global) one among them, is queued and never runs. So fork before the first job, or call nothing

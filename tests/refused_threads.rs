@@ -6,10 +6,11 @@
 
 mod common;
 
-use common::{me, panic_of, watched};
+use common::{me, ms, panic_of, watched};
 use footbridge::{BlockingTask, Pool, gather, run, syncify};
 use std::process::Command;
 use std::sync::mpsc;
+use std::thread;
 
 const STACK: usize = 1 << 30;
 const ROOM_IN_KIB: usize = 1_900_000;
@@ -121,20 +122,27 @@ fn a_loop_on_the_only_worker_hears_of_the_job_that_is_left_to_nobody_as_it_falls
     });
 }
 
-/// Two jobs, the first of which waits for the second. That one is refused its thread, and then there is room.
+/// A job that waits for a second one, which it submits. That one is refused its thread, and then there is room. `wait`
+/// may be asleep by then.
 fn refused_for_a_moment(wait: impl FnOnce(BlockingTask<()>)) {
     // With this there is room for one thread, and without it for two.
     let room = Vec::<u8>::with_capacity(900 << 20);
     let pool = Pool::builder().thread_stack_size(STACK / 2).build();
-    let ((begun, has_begun), (tell, told)) = (mpsc::channel(), mpsc::channel());
-    let first = pool.spawn_blocking(move || {
-        begun.send(()).unwrap();
-        told.recv().unwrap()
+    let (own, (go, wait_to_go)) = (pool.clone(), mpsc::channel::<()>());
+    let first = move || {
+        let (tell, told) = mpsc::channel();
+        let _ = wait_to_go.recv();
+        let second = own.spawn_blocking(move || tell.send(()).unwrap());
+        assert_eq!(own.stats().threads, 1, "the second was refused");
+        drop(room);
+        told.recv().unwrap();
+        drop(second);
+    };
+    let first = pool.spawn_blocking(first);
+    thread::spawn(move || {
+        thread::sleep(ms(20)); // so that the other one is asleep by then, most likely
+        drop(go);
     });
-    has_begun.recv().unwrap();
-    pool.spawn_blocking(move || tell.send(()).unwrap()).detach();
-    assert_eq!(pool.stats().threads, 1, "the second was refused");
-    drop(room);
     wait(first);
 }
 
@@ -149,5 +157,11 @@ fn a_refused_thread_is_tried_for_again_while_a_thread_joins_a_job_of_the_pool() 
 #[test]
 fn a_refused_thread_is_tried_for_again_while_a_loop_awaits_a_job_of_the_pool() {
     let name = "a_refused_thread_is_tried_for_again_while_a_loop_awaits_a_job_of_the_pool";
-    with_room_for_one_thread(name, |_| refused_for_a_moment(|first| run(first)));
+    with_room_for_one_thread(name, |_| {
+        run(async {
+            let mut waits = None;
+            refused_for_a_moment(|first| waits = Some(first));
+            waits.unwrap().await
+        })
+    });
 }
