@@ -1,121 +1,126 @@
-//! What the models in `loom-tests` look at from near. What is named here is `pub` in private modules, so
-//! without the cfg nobody outside reaches it.
+//! Internals for the models in `loom-tests`. Items are `pub` in a private module, which only `footbridge_loom` exports.
 //!
-//! The functions bring a pool into a state that it has too many steps to come to within a model. The steps from
-//! there on are its own.
+//! These functions bring a pool into a state that a model can't reach in few steps. The rest is the pool's own code.
 
-pub use crate::call::Token;
-pub use crate::idle::Role;
-pub use crate::job::{Called, Job, Outcome, Queued, Run, Runner};
-pub use crate::parker::{Parker, Woken, block_on};
-pub use crate::refusal::Refusal;
+pub use crate::bridge::call::Call;
+pub use crate::bridge::call_state::HeldPermit;
+pub use crate::bridge::job::{Job, TypedJob};
+pub use crate::pool::job::{Queued, Run, Runner};
+pub use crate::pool::refusal::Refusal;
+pub use crate::pool::threads::Role;
+pub use crate::pool::wait::block_on;
+pub use crate::sync::parker::{Parker, Woken};
 pub use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};
 
-use crate::crew::{Crew, LOOKER};
-use crate::idle::Desk;
-use crate::own::{self, Own};
-use crate::place;
 use crate::pool::Pool;
+use crate::pool::registry::Registry;
+use crate::pool::threads::ThreadInfo;
+use crate::pool::worker::Worker;
+use crate::pool::worker_context::{self, WorkerContext};
 use crate::sync::{Arc, Local, Steal};
-use crate::worker::Worker;
 use std::rc::Rc;
 
-/// Starts a worker that begins as `role`, whether or not anybody is needed.
+/// Starts a worker that begins as `role`, whether or not one is needed.
 pub fn start_worker(pool: &Pool, role: Role) {
-    let (desk, local) = enrol(pool, role);
-    pool.crew().start(desk, local, role);
+    let (thread, local) = add_thread(pool, role);
+    pool.registry().start(thread, local, role);
 }
 
-/// This thread as a worker of the pool's that looks for a job.
-pub struct Looker {
+/// Makes this thread a searching worker of the pool.
+pub struct Searcher {
     worker: Worker,
     _member: Member,
 }
 
-impl Looker {
+impl Searcher {
     pub fn new(pool: &Pool) -> Self {
-        let (desk, local) = enrol(pool, Role::Look);
-        let worker = Worker::begin(pool.crew().clone(), desk.clone(), local, Role::Look);
-        let _member = Member(pool.crew().clone(), desk);
+        let (thread, local) = add_thread(pool, Role::Search);
+        let registry = pool.registry().clone();
+        let worker = Worker::new(registry.clone(), thread.clone(), local, Role::Search);
+        let _member = Member(registry, thread);
         Self { worker, _member }
     }
 
-    /// It has found this job.
+    /// The worker has found this job, and runs it.
     pub fn run(&mut self, job: Queued) {
         self.worker.run(job);
     }
 }
 
-impl Drop for Looker {
+impl Drop for Searcher {
     fn drop(&mut self) {
-        self.worker.withdraw(false); // Its job has offered it.
-        place::uninstall();
-        own::dismiss();
+        self.worker.enter_user_code(false); // Its job has made it search.
+        worker_context::leave();
     }
 }
 
-/// On the pool's book until it is dropped.
-pub struct Member(Arc<Crew>, Arc<Desk>);
+/// Until it is dropped, this thread counts as one of the pool's.
+pub struct Member(Arc<Registry>, Arc<ThreadInfo>);
 
 impl Drop for Member {
     fn drop(&mut self) {
-        let mut book = self.0.book.lock();
-        book.strike_off(&self.1);
-        self.0.update(&book);
+        let mut threads = self.0.threads.lock();
+        threads.remove(&self.1);
+        self.0.update_awake(&threads);
     }
 }
 
-/// Makes this thread one of the pool's that is busy with a job for good.
+/// Makes this thread a worker of the pool that never finishes its job.
 pub fn be_busy(pool: &Pool) -> Member {
-    let (desk, local) = enrol(pool, Role::Look);
-    let crew = pool.crew().clone();
-    crew.awake.fetch_sub(LOOKER, Ordering::SeqCst);
-    own::adopt(Rc::new(Own::new(crew.clone(), desk.clone(), local)));
-    Member(crew, desk)
+    let (thread, local) = add_thread(pool, Role::Search);
+    let registry = pool.registry().clone();
+    registry.awake.stop_searching();
+    let context = WorkerContext::new(registry.clone(), thread.clone(), local);
+    worker_context::enter(Rc::new(context));
+    Member(registry, thread)
 }
 
-fn enrol(pool: &Pool, role: Role) -> (Arc<Desk>, Local<Queued>) {
-    let crew = pool.crew();
+fn add_thread(pool: &Pool, role: Role) -> (Arc<ThreadInfo>, Local<Queued>) {
+    let registry = pool.registry();
     let local = Local::new_fifo();
-    let desk = crew.new_desk(&local);
-    let mut book = crew.book.lock();
-    book.enrol(&desk, role);
-    if role == Role::Look {
-        crew.awake.fetch_add(LOOKER, Ordering::SeqCst);
+    let thread = registry.new_thread(&local);
+    let mut threads = registry.threads.lock();
+    threads.add(&thread, role);
+    if role == Role::Search {
+        registry.awake.start_searching();
     }
-    crew.update(&book);
-    (desk, local)
+    registry.update_awake(&threads);
+    (thread, local)
 }
 
-/// Puts a job into the shared queue, and tells nobody.
+/// Puts a job into the shared queue, and wakes no thread.
 pub fn queue(pool: &Pool, job: Queued) {
-    pool.crew().injector.push(job);
+    pool.registry().injector.push(job);
 }
 
-/// Takes a job from the shared queue, as a worker does that is busy with it for good.
+/// Takes a job from the shared queue, like a worker that never finishes it.
 pub fn take(pool: &Pool) -> Option<Queued> {
-    match pool.crew().injector.steal() {
+    match pool.registry().injector.steal() {
         Steal::Success(job) => Some(job),
         Steal::Empty | Steal::Retry => None,
     }
 }
 
-/// Whether the flags of `awake` are what the book says.
-pub fn is_told_as_booked(pool: &Pool) -> bool {
-    let crew = pool.crew();
-    let book = crew.book.lock();
-    let before = crew.awake.load(Ordering::Relaxed);
-    crew.update(&book);
-    (before ^ crew.awake.load(Ordering::Relaxed)) % LOOKER == 0
+/// Whether the flags of `awake` match `threads`.
+pub fn are_flags_right(pool: &Pool) -> bool {
+    let registry = pool.registry();
+    let threads = registry.threads.lock();
+    let before = registry.awake.state();
+    registry.update_awake(&threads);
+    before == registry.awake.state()
 }
 
-/// Whether somebody looks for a job at once, or there is none in the shared queue.
+/// Whether a thread is searching, or the shared queue is empty.
 pub fn is_seen_to(pool: &Pool) -> bool {
-    let crew = pool.crew();
-    crew.awake.load(Ordering::Acquire) >= LOOKER || crew.injector.is_empty()
+    let registry = pool.registry();
+    let searching = registry.awake.state().searching();
+    registry.awake.fence_before_scan(); // The thread that was searching has taken the job before it said that it stops.
+    searching > 0 || registry.injector.is_empty()
 }
 
-/// Whether nobody looks for jobs, and nothing is flagged: so it has to be when all threads have ended.
-pub fn is_nobody_counted(pool: &Pool) -> bool {
-    pool.crew().awake.load(Ordering::Acquire) == 0
+/// Whether no thread is searching and no flag is set. It must hold after all threads have ended.
+pub fn is_nobody_awake(pool: &Pool) -> bool {
+    let state = pool.registry().awake.state();
+    pool.registry().awake.fence_before_scan();
+    state.no_thread_looks()
 }

@@ -1,5 +1,16 @@
 //! A footbridge between blocking and async code.
 //!
+//! ```text
+//! asyncify(f)(args).await -> R                          run blocking f on a worker thread
+//! syncify(g)(args) -> Result<T, SyncifyError>           in such an f: run async g on the loop, and wait for it
+//! run(future) -> T                                      a loop on this thread, until the future is ready
+//! spawn(future) -> JoinHandle<T>                        a task on the current loop; it need not be Send
+//! spawn_blocking(f) -> BlockingTask<R>                  asyncify, once and at once; await it, or .join()
+//! Handle::current().spawn(|| future), .block_on(..)     a loop, from any thread
+//! Pool::builder().max_threads(n).build()                worker threads of one's own
+//! gather(futures).await -> Vec<T>, time::timeout(..)    many at once; not for ever
+//! ```
+//!
 //! [`asyncify`] takes a blocking function and gives back an async one, which runs it on a worker thread
 //! while the event loop keeps turning. [`syncify`] takes an async function and gives back a blocking
 //! one, which runs it on the event loop that the worker's job came from, and waits for it.
@@ -20,23 +31,24 @@
 //! assert_eq!(message, "Hello, World");
 //! ```
 //!
-//! A *loop* polls *tasks*, which are futures, on one thread. A *pool* has *workers*, which are threads, and
-//! they run *jobs*, which are blocking functions.
+//! A *loop* polls *tasks*, which are futures, on one thread. A *pool* has *workers*, which are threads. They run *jobs*,
+//! which are blocking functions.
 //!
 //! What it promises:
-//! - **Nesting never deadlocks**, at any depth and any size of the pool: a worker that waits gives its
-//!   place back for as long as it waits. (It keeps its thread; [`max_parked`](PoolBuilder::max_parked) bounds those.)
-//! - **Everybody who waits gets an answer**: a loop that has ended, a pool that was shut down, a thread that
-//!   the system refused, a caller who has gone away are typed errors, or panics that say so where the
-//!   signature leaves no room for an error. What still waits for ever: for a loop that nobody runs, for a
-//!   function that never returns, for a token whose holder waits for it in a way that [`Limiter`] can't see, for a
-//!   queued job where [`max_threads`](PoolBuilder::max_threads) running ones wait for it outside of this crate (in a channel).
-//! - **The async function runs on its own loop** and need not be `Send`. What travels is a closure.
-//! - **No `unsafe`**; and its machines are explored by [loom](https://docs.rs/loom), as the code that uses them can be.
+//! - **Nesting never deadlocks**, at any depth and any size of the pool: while a worker waits, its slot is free for
+//!   another. (It keeps its thread; [`max_parked`](PoolBuilder::max_parked) bounds those.)
+//! - **Every wait gets an answer**: if a loop has ended, a pool was shut down, the system refused a thread, or a caller
+//!   has gone away, the wait ends with a typed error. If the signature has no error, it ends with a panic that says so.
+//!   These waits never end: for a loop that isn't run; for a function that never returns; for a token in a deadlock that
+//!   [`Limiter`] can't see; for a queued job, if [`max_threads`](PoolBuilder::max_threads) running jobs wait for it
+//!   outside of this crate (in a channel).
+//! - **The async function runs on its own loop** and need not be `Send`. Only a closure moves between the threads.
+//! - **No `unsafe`.** [loom](https://docs.rs/loom) explores the state machines. It can also explore code that uses this
+//!   crate.
 //!
 //! # The two bridges
-//! A call of `asyncify(f)` is submitted when it is first polled; [`spawn_blocking`] submits a job at once, and
-//! [`gather`] waits for many:
+//! The first poll of a call of `asyncify(f)` submits it. [`spawn_blocking`] submits a job at once, and [`gather`] waits
+//! for many:
 //!
 //! ```
 //! # use footbridge::{asyncify, gather, run};
@@ -47,12 +59,12 @@
 //! assert_eq!(lengths, [3, 5]);
 //! ```
 //!
-//! `syncify(g)` says with a [`SyncifyError`] why it couldn't be served. Where there is no loop to go to, it runs
-//! `g` on a temporary one if [it is told to](Syncify::raise_sync_error): so one blocking function serves async
-//! and sync programs. A panic crosses either bridge to whoever waits.
+//! If `syncify(g)` gives no result, a [`SyncifyError`] says why. If there is no loop to go to, it runs `g` on a temporary
+//! one, if [that is allowed](Syncify::raise_sync_error). So one blocking function serves async and sync programs. A panic
+//! crosses either bridge to the code that waits.
 //!
 //! # The loop
-//! [`run`] runs a future on a fresh loop on this thread; [`spawn`] adds tasks to it, [`time`] has its timers. A
+//! [`run`] runs a future on a fresh loop on this thread. [`spawn`] adds tasks to it, and [`time`] has its timers. A
 //! [`Handle`] reaches a loop from any thread:
 //!
 //! ```
@@ -70,12 +82,12 @@
 //! });
 //! ```
 //!
-//! An [`EventLoop`] of one's own can be run in pieces, or by the main loop of a host: a game, a window, a plugin.
+//! An [`EventLoop`] of your own can be run in pieces, or by the main loop of a host: a game, a window, a plugin.
 //!
 //! # The pool
-//! Jobs run on the [global](Pool::global) pool, or on one that a loop or a call names. It starts threads
-//! when jobs need them: jobs that compute are run by about as many as there are processors, jobs that block get a
-//! thread each, up to [`max_threads`](PoolBuilder::max_threads). A [`Limiter`] bounds how many calls of a kind run at once:
+//! Jobs run on the [global](Pool::global) pool, or on one that a loop or a call names. A pool starts threads when jobs
+//! need them. About as many threads as there are processors run jobs that compute. Jobs that block get a thread each, up
+//! to [`max_threads`](PoolBuilder::max_threads). A [`Limiter`] bounds how many calls of a kind run at once:
 //!
 //! ```
 //! # use footbridge::{Asyncify, Limiter, gather, run};
@@ -85,13 +97,13 @@
 //! assert_eq!(rows.len(), 100);
 //! ```
 //!
-//! Work for the processor wants as many tokens as there are cores.
+//! For jobs that compute, use as many tokens as there are cores.
 //!
 //! # Cancellation
-//! Dropping a future cancels its call. A job that hasn't begun never runs; one that has can't be stopped,
-//! but finds out with [`check_cancelled`], and an async function that it waits for is dropped. So end the job's waits
-//! in [`syncify`], [`Handle::block_on`] and [`JoinHandle::join`], with an error. A [`run`] in the job, and a
-//! [`BlockingTask::join`], go on to their end, since they have no error to give: ask [`check_cancelled`] after them.
+//! Dropping a future cancels its call. A job that hasn't begun never runs. A job that has begun can't be stopped, but can
+//! ask [`check_cancelled`], and an async function that it waits for is dropped. If the caller goes away, the job's waits
+//! in [`syncify`], [`Handle::block_on`] and [`JoinHandle::join`] end with an error. A [`run`] in the job, and a
+//! [`BlockingTask::join`], go on to their end, because they have no error to give: ask [`check_cancelled`] after them.
 //!
 //! ```
 //! # use footbridge::{check_cancelled, spawn_blocking};
@@ -106,38 +118,53 @@
 //! assert!(told.iter().count() <= 1); // at most the step that it was about to make
 //! ```
 //!
-//! A *task* is cancelled by [`JoinHandle::abort`], or by the end of its loop; dropping its handle lets it run on.
+//! A *task* is cancelled by [`JoinHandle::abort`], or by the end of its loop. If its handle is dropped, it runs on.
 //!
 //! # What it is not
-//! It has no I/O of its own: bring blocking I/O, or a reactor that runs on a thread of its own. A loop
-//! has one thread; a computation to be split over the cores belongs on a pool made for that. Functions,
-//! arguments and results cross threads, so they are `Send` and `'static`. A thread can't be stopped: a job that
-//! never returns keeps its place for ever. In a program that runs on tokio, `asyncify` works, and tokio's own
-//! bridges are at hand. [`coming_from`] has other libraries' calls, tokio's among them, and what each is here.
+//! It has no I/O of its own: bring blocking I/O, or a reactor that runs on its own thread. A loop has one thread: to
+//! split a computation over the cores, use a pool made for that. Functions, arguments and results cross threads, so they
+//! are `Send` and `'static`. A thread can't be stopped: if a job never returns, it keeps its thread for ever. In a
+//! program that runs on tokio, `asyncify` works, and so do tokio's own bridges. [`coming_from`] lists calls of other
+//! libraries, such as tokio, and their equivalents here.
 //!
 //! # How it is built
+//! Each folder uses only itself and the folders below it:
+//!
 //! ```text
-//!   asyncify · syncify · gather                                 the doors
-//!   block_on · run · kept · event_loop_builder                  a loop for a while, or for one's own
-//!   event_loop · spawner · tasks · time                         a loop as it turns, and beside it,
-//!   blocking_task · detached · pool · shutdown                  knowing nothing of it, a pool:
-//!   worker · crew · own · idle · growth · job · large           its threads and what they run,
-//!   refusal · retry                                             and what becomes of jobs where there is no thread
-//!   call · limiter · waits                                      where a job comes from, what bounds it, who waits
-//!   handle · queue                                              a loop seen from anywhere
-//!   inbox · ready · task                                        what others post, what comes next
-//!   parker · backoff · place · join · discard · slab · timers
-//!   sync                                                        the one door to shared memory
+//! bridge/       where blocking and async code meet
+//!     asyncify  syncify  gather                     the two bridges, and a wait for many futures
+//!     run  block_on                                 a thread waits for an async function
+//!     spawn_blocking  blocking_task  detached       the caller's side of a job
+//!     job  large_job                                a function on its way through a worker, and its result
+//!     call  call_state  cancel                      the current call; its loop and its caller; what tells that the caller went
+//!     limiter  acquire  deadlock                    tokens and permits; the wait for one; waits that can never end
+//!     shutdown  retry_timer                         what the pool leaves to code that knows of loops
+//! event_loop/   tasks and timers on one thread
+//!     builder  turn  loop_cache                     a loop's settings; a turn, which polls; the loop that `run` uses again
+//!     spawner  handle  remote_spawn                 spawning from the loop's own thread, and from others
+//!     time                                          sleep and timeout
+//!     current  scheduler                            the loop that this thread runs; what a loop does next
+//!     ready_queue  timers  inbox  task_slab  slab   the order of ready tasks; timers; posts; tasks that wait
+//!     task  task_waker                              a future on the loop; what a wake does
+//!     join_handle  join_cell  join_error            how a task's result gets to the one that waits for it
+//! pool/         worker threads
+//!     builder  shutdown                             a pool's settings, and its end
+//!     worker  sleep  watch  steal                   a worker runs jobs, sleeps and retires, watches the queues, takes jobs
+//!     growth  start  thread_retry                   whether more threads are started; starting one; when that was refused
+//!     registry  threads  awake                      the shared queues; which thread does what; which will look for jobs
+//!     slot  wait  worker_context                    a worker that waits releases its slot; the wait itself; its thread-local
+//!     job  refusal                                  what the pool knows of a job, and why it may not run it
+//! sync/         the one door to shared memory
+//!     native  model  deque  wake  thread_state      std, parking_lot and crossbeam-deque; or loom
+//!     parker  backoff  panics                       sleeping, spinning before it, users' code that may panic
 //! ```
-//! A module uses its neighbours and what stands below it. Two pairs know each other: crew and own, call and waits.
-//! [`how_it_works`] follows a call of each bridge through them. With `--cfg footbridge_loom`, `sync` is made of
-//! loom's types, and everything above it, the code of this crate's users included, can be explored: see
-//! [`model_checking`].
+//!
+//! [`how_it_works`] follows a call of each bridge through them. With `--cfg footbridge_loom`, `sync` is made of loom's
+//! types. Then loom can explore all folders above it, and code that uses this crate: see [`model_checking`].
 //!
 //! # Features
-//! `parking_lot`, `crossbeam-deque` and `futures-task`, all on by default, each bring the crate of that
-//! name: its locks, its deques, its borrowed wakers and the `Spawn` traits. Without them the same is
-//! built on std alone.
+//! `parking_lot`, `crossbeam-deque` and `futures-task` are on by default. Each uses the crate of that name: its locks,
+//! its deques, or its borrowed wakers and `Spawn` traits. Without a feature, that part is built on std alone.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -150,74 +177,32 @@
     )
 )]
 
-// From the doors down to the ground.
-mod asyncify;
-mod gather;
-mod syncify;
-
-mod block_on;
-mod event_loop_builder;
-mod kept;
-mod run;
-
+// From top to bottom: a folder uses only itself and the folders below it.
+mod bridge;
 mod event_loop;
-mod spawner;
-mod tasks;
-pub mod time;
-
-mod blocking_task;
-mod crew;
-mod detached;
-mod growth;
-mod idle;
-mod job;
-mod large;
-mod own;
 mod pool;
-mod refusal;
-mod retry;
-mod shutdown;
-mod worker;
-
-mod call;
-mod limiter;
-mod waits;
-
-mod handle;
-mod queue;
-mod ready;
-
-mod inbox;
-mod task;
-
-mod backoff;
-mod discard;
-mod join;
-mod parker;
-mod place;
-mod slab;
-mod timers;
-
 mod sync;
 
-#[cfg(all(test, not(footbridge_loom)))]
-mod spins;
-
-pub use asyncify::{Asyncify, BlockingFn, asyncify};
-pub use block_on::SyncifyError;
-pub use blocking_task::{BlockingTask, spawn_blocking};
-pub use call::{Cancelled, check_cancelled};
+pub use bridge::acquire::Acquire;
+pub use bridge::asyncify::{Asyncify, BlockingFn, asyncify};
+pub use bridge::block_on::SyncifyError;
+pub use bridge::blocking_task::BlockingTask;
+pub use bridge::cancel::{Cancelled, check_cancelled};
+pub use bridge::gather::{Gather, gather};
+pub use bridge::limiter::{Limiter, Permit};
+pub use bridge::run::{run, yield_now};
+pub use bridge::spawn_blocking::spawn_blocking;
+pub use bridge::syncify::{AsyncFunction, Syncify, syncify};
 pub use event_loop::EventLoop;
-pub use event_loop_builder::EventLoopBuilder;
-pub use gather::{Gather, gather};
-pub use handle::{Handle, JoinHandle};
-pub use join::JoinError;
-pub use limiter::{Acquire, Limiter, Permit};
-pub use pool::{Pool, PoolBuilder, PoolStats};
-pub use run::{run, yield_now};
-pub use shutdown::{RunningJob, StillRunning};
-pub use spawner::{LocalSpawner, spawn};
-pub use syncify::{AsyncFunction, Syncify, syncify};
+pub use event_loop::builder::EventLoopBuilder;
+pub use event_loop::handle::Handle;
+pub use event_loop::join_error::JoinError;
+pub use event_loop::join_handle::JoinHandle;
+pub use event_loop::spawner::{LocalSpawner, spawn};
+pub use event_loop::time;
+pub use pool::builder::PoolBuilder;
+pub use pool::shutdown::{RunningJob, StillRunning};
+pub use pool::{Pool, PoolStats};
 
 #[cfg(footbridge_loom)]
 #[doc(hidden)]

@@ -128,7 +128,7 @@ fn many_calls_run_at_the_same_time() {
     watched(|| {
         run(async {
             let all = Arc::new(Barrier::new(20));
-            // Nobody gets through before all twenty have come.
+            // No call gets through before all twenty have come.
             let meet = asyncify(move || all.wait().is_leader());
             let leaders = gather((0..20).map(|_| meet())).await;
             assert_eq!(leaders.iter().filter(|leader| **leader).count(), 1);
@@ -273,7 +273,7 @@ fn in_a_job_no_loop_runs_but_the_one_that_it_came_from_is_the_current_one() {
             })
             .await;
             assert!(lone.contains("no event loop runs on this thread"), "{lone}");
-            // Had it been another loop's, nobody would ever run this.
+            // If it were another loop's, no thread would ever run this.
             let (posted, arrived) = (
                 Arc::new(AtomicBool::new(false)),
                 Arc::new(AtomicBool::new(false)),

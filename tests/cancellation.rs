@@ -101,7 +101,7 @@ fn check_cancelled_says_so_from_when_the_caller_is_gone_and_only_then() {
         assert_eq!(
             check_cancelled(),
             Ok(()),
-            "outside a job nobody can have gone away"
+            "outside a job there is no caller to go away"
         );
         let (begun, has_begun) = mpsc::channel();
         let (open, gate) = mpsc::channel::<()>();
@@ -328,7 +328,7 @@ fn a_call_that_waits_for_a_token_leaves_the_line_when_it_is_dropped() {
         assert_eq!(
             limiter.available_tokens(),
             1,
-            "the token didn't go to him who had left"
+            "the token didn't go to the call that had left"
         );
     });
 }

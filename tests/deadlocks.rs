@@ -165,7 +165,7 @@ fn a_holder_that_begins_to_wait_after_the_call_got_in_line_is_told_by_its_panic(
         });
         let text = panic_of(|| run(holder));
         assert!(text.starts_with("deadlock"), "{text}");
-        assert_eq!(waited.recv(), Ok(true), "nobody waited for it till then");
+        assert_eq!(waited.recv(), Ok(true), "no call waited for it till then");
         until(|| limiter.borrowed_tokens() == 0);
     });
 }

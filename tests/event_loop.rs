@@ -11,10 +11,11 @@ use footbridge::{
 use std::cell::{Cell, RefCell};
 use std::future::{Future, pending, poll_fn};
 use std::panic::panic_any;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -382,7 +383,7 @@ fn dropping_a_join_handle_lets_the_task_run_on() {
 
 // S23, U6, decision 11
 #[test]
-fn whoever_joins_a_task_is_answered_when_its_loop_goes() {
+fn a_join_of_a_task_is_answered_when_its_loop_goes() {
     watched(|| {
         let event_loop = EventLoop::new();
         let polled = event_loop.spawn(pending::<()>());
@@ -981,6 +982,42 @@ fn if_the_future_and_the_time_are_due_at_once_the_future_wins() {
                 "the value"
             });
             assert_eq!(both.await, Ok("the value"));
+            // And where it is not ready before the turn in which the time is up.
+            let deadline = Instant::now() + ms(1);
+            let mut is_first = true;
+            let both = timeout(
+                ms(1),
+                poll_fn(|context| {
+                    if !std::mem::take(&mut is_first) {
+                        return Poll::Ready("the value");
+                    }
+                    until(|| Instant::now() > deadline + ms(1));
+                    context.waker().wake_by_ref();
+                    Poll::Pending
+                }),
+            );
+            assert_eq!(both.await, Ok("the value"));
+        });
+    });
+}
+
+#[test]
+fn a_sleep_in_the_place_of_one_that_was_dropped_is_over_at_its_own_time() {
+    watched(|| {
+        run(async {
+            let start = Instant::now();
+            let waker = Waker::noop();
+            let polled = |deadline| {
+                let mut slept = sleep_until(deadline);
+                let polled = Pin::new(&mut slept).poll(&mut Context::from_waker(waker));
+                assert!(polled.is_pending());
+                slept
+            };
+            let far = polled(start + Duration::from_secs(3600)); // so that one timer stays
+            drop(polled(start + ms(5)));
+            polled(start + ms(20)).await;
+            assert!(Instant::now() >= start + ms(20));
+            drop(far);
         });
     });
 }

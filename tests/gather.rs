@@ -265,7 +265,7 @@ fn only_what_was_woken_is_polled() {
         }));
         let wake = |n: usize| wakers.borrow()[n].clone().unwrap().wake();
         assert!(poll_once(&mut all).is_pending());
-        assert!(poll_once(&mut all).is_pending(), "nobody was woken");
+        assert!(poll_once(&mut all).is_pending(), "no child was woken");
         assert!(polls.borrow().iter().all(|polls| *polls == 1));
         wake(42);
         wake(42);

@@ -1,4 +1,4 @@
-//! The limiter: who gets a token, and when.
+//! The limiter: which call gets a token, and when.
 #![cfg(not(footbridge_loom))]
 
 mod common;
@@ -69,7 +69,7 @@ fn never_more_calls_run_than_there_are_tokens() {
 
 // L5
 #[test]
-fn tokens_go_to_those_who_wait_in_the_order_of_their_asking() {
+fn tokens_go_to_the_calls_that_wait_in_the_order_of_their_asking() {
     watched(|| {
         let limiter = Limiter::new(1);
         let mut permit = limiter.try_acquire();
@@ -160,7 +160,7 @@ fn a_waiter_that_is_dropped_loses_no_token_whether_it_was_granted_one_or_not() {
         assert_eq!(
             limiter.borrowed_tokens(),
             1,
-            "it is the second one's, who doesn't know"
+            "it is the second one's, which doesn't know"
         );
         drop(granted_unseen);
         let permit = granted(&mut last);

@@ -1,4 +1,4 @@
-//! Who is an ancestor, and who isn't: a call may not wait for a token that only its own callers could
+//! Which call is an ancestor, and which isn't: a call may not wait for a token that only its own callers could
 //! give back, and every other wait is worth its time.
 #![cfg(not(footbridge_loom))]
 
@@ -73,7 +73,7 @@ fn the_panic_of_a_self_wait_names_every_place_where_a_token_was_asked_for() {
     });
 }
 
-// Decision 3: nobody waits for a detached call
+// Decision 3: nothing waits for a detached call
 #[test]
 fn a_call_that_the_holder_of_the_only_token_detaches_runs_when_the_holder_is_done() {
     watched(|| {
@@ -109,7 +109,7 @@ fn asks_when_told(
     (go, job)
 }
 
-// Decision 3: who has ended holds nothing
+// Decision 3: a call that has ended holds nothing
 #[test]
 fn a_detached_job_may_wait_for_a_token_that_its_submitter_has_given_back_to_a_stranger() {
     watched(|| {
@@ -131,7 +131,7 @@ fn a_detached_job_may_wait_for_a_token_that_its_submitter_has_given_back_to_a_st
     });
 }
 
-// Decision 3: and so it is if somebody else waits for the job
+// Decision 3: and so it is if another thread waits for the job
 #[test]
 fn a_job_handed_out_by_its_submitter_may_wait_for_the_token_that_the_submitter_had() {
     watched(|| {
@@ -219,7 +219,8 @@ fn a_token_may_pass_through_a_line_of_refused_calls_longer_than_any_stack() {
 
 // Decisions 3 and 11
 #[test]
-fn who_waits_is_told_when_with_fewer_tokens_only_his_own_callers_are_left_to_give_one_back() {
+fn a_call_that_waits_is_told_when_with_fewer_tokens_only_its_own_callers_are_left_to_give_one_back()
+{
     watched(|| {
         let limiter = Limiter::new(2);
         let stranger = limiter.try_acquire().unwrap();

@@ -103,7 +103,7 @@ fn a_worker_that_waits_in_join_or_block_on_has_given_its_place_back() {
 
 // Decision 7
 #[test]
-fn a_worker_whose_own_loop_sleeps_has_given_its_place_back() {
+fn a_worker_whose_own_loop_sleeps_has_released_its_slot() {
     watched(|| {
         let pool = Pool::builder().max_threads(1).build();
         let inner = pool.clone();
@@ -306,7 +306,7 @@ fn a_self_wait_is_also_found_through_a_job_that_its_submitter_joins() {
 
 // Decision 7
 #[test]
-fn a_worker_whose_own_loop_is_busy_without_sleeping_has_given_its_place_back() {
+fn a_worker_whose_own_loop_is_busy_without_sleeping_has_released_its_slot() {
     watched(|| {
         let pool = Pool::builder().max_threads(1).build();
         let inner = pool.clone();
@@ -317,6 +317,22 @@ fn a_worker_whose_own_loop_is_busy_without_sleeping_has_given_its_place_back() {
                     yield_now().await;
                 }
                 nested.await
+            })
+        });
+        assert_eq!(outer.join(), 42);
+    });
+}
+
+// Decision 7
+#[test]
+fn a_job_that_a_worker_submits_with_its_slot_released_gets_that_slot() {
+    watched(|| {
+        let pool = Pool::builder().max_threads(1).build();
+        let inner = pool.clone();
+        let outer = pool.spawn_blocking(move || {
+            run(async {
+                yield_now().await; // the loop turns: the slot is released
+                inner.spawn_blocking(|| 42).await
             })
         });
         assert_eq!(outer.join(), 42);

@@ -56,7 +56,7 @@ fn in_a_task_it_is_the_tasks_own() {
             let task: JoinHandle<()> = spawn(async { panic!("in a task") });
             let error = task.await.unwrap_err();
             assert!(error.is_panic() && error.to_string().contains("in a task"));
-            drop(spawn(async { panic!("in a task that nobody waits for") }));
+            drop(spawn(async { panic!("in a task without a waiter") }));
             yield_now().await;
             assert_eq!(spawn(async { 1 }).await.unwrap(), 1);
         })
@@ -143,7 +143,7 @@ fn in_a_destructor_on_the_loop_it_harms_nobody() {
             yield_now().await;
             aborted.abort();
             assert!(aborted.await.unwrap_err().is_cancelled());
-            // A result, a posted closure and a panic that nobody takes.
+            // A result, a posted closure and a panic that aren't taken.
             drop(spawn(async { Grenade }));
             drop(spawn(async { panic_any(Grenade) }));
             let grenade = Grenade;
@@ -161,7 +161,7 @@ fn in_a_destructor_on_the_loop_it_harms_nobody() {
 fn in_a_destructor_on_a_worker_it_harms_nobody() {
     watched(|| {
         let pool = Pool::builder().max_threads(1).build();
-        // A result and a payload that nobody takes.
+        // A result and a payload that aren't taken.
         let (begun, has_begun) = mpsc::channel();
         let (open, gate) = mpsc::channel::<()>();
         let result = pool.spawn_blocking(move || {

@@ -8,7 +8,7 @@ use footbridge::{
     Asyncify, EventLoop, Handle, Pool, asyncify, gather, run, spawn_blocking, syncify,
 };
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread::{self, ThreadId};
@@ -557,29 +557,133 @@ fn no_job_waits_behind_a_long_one_while_later_ones_pass() {
         let (gates, busy): (Vec<_>, Vec<_>) = (0..2).map(|_| occupy(&pool)).unzip();
         let (end_long, long) = mpsc::channel::<()>();
         let mut long = Some(long);
-        let ended = Arc::new(AtomicUsize::new(0));
+        let ended = Arc::new(Mutex::new(Vec::new()));
         // The first is long. Each of the others takes longer than what counts as short.
         let jobs: Vec<_> = (0..200)
-            .map(|_| {
+            .map(|n| {
                 let (long, ended) = (long.take(), ended.clone());
                 pool.spawn_blocking(move || match long {
                     Some(long) => long.recv().unwrap(),
                     None => {
                         thread::sleep(Duration::from_micros(200));
-                        ended.fetch_add(1, SeqCst);
+                        ended.lock().unwrap().push(n);
                     }
                 })
             })
             .collect();
+        thread::sleep(ms(1)); // The two that are occupied have taken long, too.
         for open in gates {
             open.send(()).unwrap();
         }
         for thread in busy {
             thread.join();
         }
-        until(|| ended.load(SeqCst) == 199); // all of them, beside the long one
+        until(|| ended.lock().unwrap().len() == 199); // all of them, beside the long one
+        assert!(ended.lock().unwrap().is_sorted(), "{ended:?}");
         end_long.send(()).unwrap();
         for job in jobs {
+            job.join();
+        }
+    });
+}
+
+fn cores() -> usize {
+    thread::available_parallelism().map_or(2, |cores| cores.get().max(2))
+}
+
+// Decision 18
+#[test]
+fn jobs_that_compute_for_long_get_twice_as_many_threads_as_there_are_processors() {
+    watched(|| {
+        // If the watcher left them waiting it would be for three seconds each time, which the watchdog doesn't.
+        for _ in 0..20 {
+            let pool = Pool::builder().build();
+            let begun = Arc::new(AtomicUsize::new(0));
+            let jobs: Vec<_> = (0..2 * cores())
+                .map(|_| {
+                    let begun = begun.clone();
+                    pool.spawn_blocking(move || {
+                        begun.fetch_add(1, SeqCst);
+                        while begun.load(SeqCst) < 2 * cores() {
+                            std::hint::spin_loop();
+                        }
+                    })
+                })
+                .collect();
+            jobs.into_iter().for_each(|job| job.join());
+        }
+    });
+}
+
+// Decision 18
+#[test]
+fn a_lone_call_beside_as_many_computing_jobs_as_they_may_be_is_not_left_to_the_watcher() {
+    watched(|| {
+        let pool = Pool::builder().keep_alive(HOUR).build();
+        let stop = Arc::new(AtomicBool::new(false));
+        let computing: Vec<_> = (0..2 * cores())
+            .map(|_| {
+                let (begun, has_begun) = mpsc::channel();
+                let stop = stop.clone();
+                let job = pool.spawn_blocking(move || {
+                    begun.send(()).unwrap();
+                    while !stop.load(SeqCst) {
+                        std::hint::spin_loop();
+                    }
+                });
+                has_begun.recv().unwrap();
+                job
+            })
+            .collect();
+        // The watcher would let a second pass before each.
+        for _ in 0..40 {
+            pool.spawn_blocking(|| ()).join();
+            until(|| pool.stats().idle == 1);
+        }
+        stop.store(true, SeqCst);
+        computing.into_iter().for_each(|job| job.join());
+    });
+}
+
+/// How often this thread has slept.
+#[cfg(target_os = "linux")]
+fn sleeps() -> usize {
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+    let mut lines = status.lines();
+    let count = lines.find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    count.unwrap().trim().parse().unwrap()
+}
+
+// Decision 18: a watcher sleeps twice more before it runs the job
+#[cfg(target_os = "linux")]
+#[test]
+fn a_lone_call_beside_many_blocked_jobs_is_not_left_to_the_watcher() {
+    const CALLS: usize = 100;
+    watched(|| {
+        let pool = Pool::builder()
+            .keep_alive(HOUR)
+            .spin_time(Duration::ZERO)
+            .build();
+        let blocked: Vec<_> = (0..4 * cores() + 20).map(|_| occupy(&pool)).collect();
+        let call = || {
+            let slept = pool.spawn_blocking(|| (me(), sleeps())).join();
+            until(|| {
+                let stats = pool.stats();
+                stats.idle == stats.threads - blocked.len()
+            });
+            slept
+        };
+        for _ in 0..10 {
+            call();
+        }
+        let (mut last, mut all) = (HashMap::new(), 0);
+        for _ in 0..CALLS {
+            let (thread, count) = call();
+            all += count - last.insert(thread, count).unwrap_or(count);
+        }
+        assert!(all < 2 * CALLS, "slept {all} times in {CALLS} calls");
+        for (open, job) in blocked {
+            open.send(()).unwrap();
             job.join();
         }
     });

@@ -1,4 +1,4 @@
-//! Interleavings that a review found: an abort that nobody hears of, a waker taken for another one.
+//! Interleavings that a review found: an abort that is lost, a waker taken for another one.
 #![cfg(not(footbridge_loom))]
 
 mod common;
@@ -148,7 +148,7 @@ fn a_strangers_waker_where_a_ticket_was_is_not_taken_for_quick(abort: bool) {
             others.push(target);
         }
         let Some(target) = blocks else {
-            eprintln!("the allocator has given it to nobody");
+            eprintln!("the allocator has not given it out again");
             return;
         };
         eprintln!("the waker is where the ticket was");

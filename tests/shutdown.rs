@@ -139,6 +139,34 @@ fn on_a_loops_thread_shutdown_does_not_wait_for_a_job_that_waits_for_the_loop() 
     });
 }
 
+// H12, decision 6: the loop turns
+#[test]
+fn on_a_thread_without_a_loop_shutdown_waits_for_a_job_that_waits_for_a_loop() {
+    watched(|| {
+        let pool = Pool::builder().max_threads(1).build();
+        let (begun, has_begun) = mpsc::channel();
+        let ended = Arc::new(AtomicBool::new(false));
+        let (homesick, end) = (pool.clone(), ended.clone());
+        let home = thread::spawn(move || {
+            let asked = async move || {
+                begun.send(()).unwrap();
+                until_set(&end).await;
+            };
+            run(async { homesick.spawn_blocking(syncify(asked)).await })
+        });
+        has_begun.recv().unwrap(); // and so the job waits
+        let closing = pool.clone();
+        let last = thread::spawn(move || {
+            until(|| closing.spawn_blocking(|| ()).is_finished()); // refused: the shutdown has begun
+            thread::sleep(Duration::from_millis(20)); // and has looked, most likely
+            ended.store(true, SeqCst);
+        });
+        pool.shutdown(LONG).unwrap();
+        assert_eq!(home.join().unwrap(), Ok(()));
+        last.join().unwrap();
+    });
+}
+
 // Decision 6: and a second time, when they have ended
 #[test]
 fn shutdown_from_a_job_that_async_code_awaits_lets_the_loop_turn_meanwhile() {

@@ -117,7 +117,7 @@ fn a_detached_call_in_line_is_run_when_its_token_is_given_back_while_a_thread_en
 
 // Decision 11
 #[test]
-fn whoever_waits_for_a_task_of_a_loop_that_runs_while_its_thread_ends_is_answered() {
+fn a_wait_for_a_task_of_a_loop_that_runs_while_its_thread_ends_is_answered() {
     watched(|| {
         let (tell, told) = mpsc::channel();
         let (posted, is_posted) = mpsc::channel();

@@ -107,7 +107,7 @@ fn a_blocking_task_may_cross_threads_and_be_polled_without_being_pinned() {
 }
 
 #[test]
-fn a_limiters_tokens_and_those_who_wait_may_cross_threads() {
+fn a_limiters_tokens_and_the_calls_that_wait_may_cross_threads() {
     assert_all!([Send, Sync, Unpin, Debug]: Permit, Acquire);
     assert_none!([Clone]: Permit, Acquire);
 }

@@ -320,7 +320,7 @@ fn keeps_its_waker<F: Future + Unpin>(mut future: F, let_go: impl FnOnce(F)) -> 
 }
 
 #[test]
-fn what_is_let_go_of_keeps_nothing_of_who_waited_for_it() {
+fn what_is_let_go_of_keeps_nothing_of_its_waiter() {
     watched(|| {
         let (open, gate) = mpsc::channel::<()>();
         let job = spawn_blocking(move || gate.recv());
@@ -383,7 +383,7 @@ fn a_turn_ends_although_a_timers_waker_sets_the_next_one_which_is_due() {
     watched(|| {
         let polls = Arc::new(AtomicUsize::new(0));
         let counts = polls.clone();
-        // Polled by whoever wakes it.
+        // Polled by the thread that wakes it.
         let future: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async move {
             let past = Instant::now();
             loop {

@@ -1,4 +1,4 @@
-//! Whoever waits gets an answer, and nobody waits for nothing: many jobs at once, aborts through any depth,
+//! Each wait gets an answer, and none is in vain: many jobs at once, aborts through any depth,
 //! tasks that are cancelled under a job that waits for them.
 #![cfg(not(footbridge_loom))]
 

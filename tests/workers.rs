@@ -52,8 +52,8 @@ fn a_workers_thread_locals_last_from_job_to_job() {
 
 // W14
 #[test]
-fn a_job_that_ends_when_its_loop_is_gone_gives_its_result_to_whoever_has_it_and_the_worker_goes_on()
-{
+fn a_job_that_ends_when_its_loop_is_gone_gives_its_result_to_the_one_that_has_it_and_the_worker_goes_on()
+ {
     watched(|| {
         let pool = Pool::builder().max_threads(1).build();
         let (open, gate) = mpsc::channel();
@@ -73,7 +73,7 @@ fn a_job_that_ends_when_its_loop_is_gone_gives_its_result_to_whoever_has_it_and_
         assert_eq!(
             dropped.recv(),
             Ok(worker),
-            "what nobody wants is dropped there"
+            "an unwanted result is dropped there"
         );
         assert_eq!(pool.spawn_blocking(me).join(), worker);
     });
@@ -127,8 +127,8 @@ fn a_job_that_a_blocked_worker_waits_for_is_served_although_the_shared_queue_is_
 // W1, decision 13
 #[cfg(target_pointer_width = "64")]
 #[test]
-fn whoever_waits_for_a_job_that_no_thread_could_be_had_for_is_told_the_threads_name_and_the_systems_error()
- {
+fn a_wait_for_a_job_that_no_thread_could_be_had_for_is_told_the_threads_name_and_the_systems_error()
+{
     const TOO_MUCH: usize = 1 << 60;
     watched(|| {
         let refused = thread::Builder::new().stack_size(TOO_MUCH).spawn(|| ());
@@ -159,7 +159,7 @@ fn a_small_stack_is_enough_however_often_a_thread_is_brought_to_watch() {
             })
             .collect();
         until(|| pool.stats().idle == 0 && pool.stats().queued == 0);
-        // Whoever takes the batch brings one to watch it, who finds nothing left to watch during the last job, the
+        // The thread that takes the batch starts one to watch it, which finds nothing left to watch during the last job, the
         // longer one.
         for _ in 0..500 {
             let mut jobs: Vec<_> = (0..6).map(|_| pool.spawn_blocking(|| ())).collect();

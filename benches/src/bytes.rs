@@ -1,6 +1,6 @@
 //! An allocator that counts what is asked of it, once it is told to.
 //!
-//! Until then it costs a load of a flag that nobody writes to, so that the other rows don't pay for the one that counts.
+//! Until then it costs a load of a flag that is never written to, so that the other rows don't pay for the one that counts.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering};

@@ -1,6 +1,6 @@
 //! On which cores the threads of a row run. Linux only, as `/proc` and the affinity of threads are.
 //!
-//! Nobody's threads are asked to pin themselves, since not every pool has a hook for it: before each lap the main
+//! No threads are asked to pin themselves, since not every pool has a hook for it: before each lap the main
 //! thread looks up all threads of the process in `/proc/self/task` and places them. So the jobs are the same in each placement.
 
 use rustix::thread::{CpuSet, Pid, sched_getaffinity, sched_setaffinity};

@@ -43,7 +43,7 @@ struct Group {
 }
 
 impl Group {
-    /// `None` where there is nobody to compare with.
+    /// `None` where there is no peer to compare with.
     fn new(outcome: &Outcome) -> Option<Self> {
         let verdicts = outcome.verdicts();
         let is_compared = |name: &str| {

@@ -96,7 +96,7 @@ pub fn woken_by(wakers: usize) -> impl Future<Output = ()> {
     })
 }
 
-/// Data that nobody makes visible but the code under test.
+/// Data that only the code under test makes visible.
 #[derive(Clone, Default)]
 pub struct Data(Arc<AtomicUsize>);
 
@@ -115,7 +115,7 @@ impl Data {
     }
 }
 
-/// Says that something is over. Who sees it raised sees what came before; that it *is* seen is for the
+/// Says that something is over. A thread that sees it raised sees what came before; that it *is* seen is for the
 /// code under test to see to.
 #[derive(Clone, Default)]
 pub struct Flag(Arc<AtomicUsize>);

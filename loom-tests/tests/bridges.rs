@@ -22,6 +22,10 @@ fn run_with_one_worker<F: Future>(main: impl FnOnce(Pool) -> F) -> F::Output {
     output
 }
 
+// Threads: the loop's thread, which falls asleep; the worker, which ends the job.
+// Decided by: the job's lock (`Job::poll`, `Job::finish`): the result is seen, or the waker is. Then the inbox's lock
+// (`Inbox::sleep`, `Inbox::post`).
+// Mutant: a job's result is there and its waiter is not woken.
 #[test]
 fn what_a_blocking_function_did_is_there_after_the_await() {
     explore(|| {
@@ -34,6 +38,9 @@ fn what_a_blocking_function_did_is_there_after_the_await() {
     });
 }
 
+// Threads: the loop's thread; a worker of the global pool.
+// Decided by: the locks of the job and of the inbox, as in the model above.
+// Mutant: none of its own. It adds the global pool, which is made anew in each interleaving and ends with it.
 #[test]
 fn the_default_pool_lives_and_ends_within_the_model() {
     explore(|| {
@@ -41,6 +48,9 @@ fn the_default_pool_lives_and_ends_within_the_model() {
     });
 }
 
+// Threads: a worker, which waits in `syncify`; the loop's thread, which runs the async function.
+// Decided by: the cell's lock (`JoinCell::poll`, `JoinCell::complete`): the worker sees the result, or its waker is called.
+// Mutant: a completion just before a poll takes the lock is not seen.
 #[test]
 fn an_async_function_runs_at_home_and_its_result_comes_back() {
     explore_within(3, || {
@@ -62,6 +72,10 @@ fn an_async_function_runs_at_home_and_its_result_comes_back() {
     });
 }
 
+// Threads: the one worker, whose job begins to wait in `syncify`; the loop's thread, which submits the nested call.
+// Decided by: the lock of `Threads`: `Registry::release_slot` makes the worker inactive and updates the flags of `Awake`,
+// so the submitter doesn't find the pool full.
+// Mutant: a released slot is not free for others.
 #[test]
 fn a_call_nested_in_a_call_finds_a_thread_in_a_pool_of_one() {
     explore_within(2, || {
@@ -72,6 +86,10 @@ fn a_call_nested_in_a_call_finds_a_thread_in_a_pool_of_one() {
     });
 }
 
+// Threads: the one worker, whose job begins to wait; the loop's thread, which submits while the pool is full.
+// Decided by: the lock of `Threads`: `Registry::release_slot` makes the worker inactive and updates the flags of `Awake`.
+// Its own look, or a submit that follows, has a thread woken or started for what is queued.
+// Mutant: a released slot is not free for others.
 #[test]
 fn a_job_queued_before_the_worker_waits_for_it_is_run() {
     explore_within(2, || {
@@ -89,8 +107,12 @@ fn a_job_queued_before_the_worker_waits_for_it_is_run() {
     });
 }
 
+// Threads: the one worker, whose job begins to wait; the loop's thread, which submits another.
+// Decided by: the fences of `Awake::after_push` and `Registry::release_slot`: the submitter sees the free slot, or the
+// worker sees the job.
+// Mutant: a worker releases its slot and looks without a fence.
 #[test]
-fn a_job_submitted_as_the_worker_begins_to_wait_gets_its_place() {
+fn a_job_submitted_as_the_worker_begins_to_wait_gets_its_slot() {
     explore_within(2, || {
         run_with_one_worker(async |_| {
             let handle = Handle::current();
@@ -111,6 +133,10 @@ impl Drop for Bell {
     }
 }
 
+// Threads: a worker, which begins to wait for the loop; the loop's thread, which ends it.
+// Decided by: the inbox's lock: `Inbox::post` comes before `Inbox::close`, and the closure is dropped or has become a
+// task that is, or it is refused. Each of the three answers the cell (`RemoteSpawn` and `Task`, in their drops).
+// Mutant: a post to a closed loop is left in its inbox.
 #[test]
 fn a_worker_that_waits_is_answered_when_the_loop_ends() {
     explore_within(3, || {
@@ -133,6 +159,10 @@ fn a_worker_that_waits_is_answered_when_the_loop_ends() {
     });
 }
 
+// Threads: a worker, whose job begins to wait; the loop's thread, which drops the call.
+// Decided by: the lock of the links: `CallState::cancel` finds the task's cell, or `CallState::begin_wait` finds that the
+// caller has gone.
+// Mutant: a cancel sets its flag after the lock.
 #[test]
 fn a_worker_whose_caller_goes_away_is_answered_wherever_it_waits() {
     explore_within(3, || {
@@ -163,6 +193,10 @@ fn a_worker_whose_caller_goes_away_is_answered_wherever_it_waits() {
     });
 }
 
+// Threads: a worker, whose job begins to wait in `JoinHandle::join`; the caller, which drops the call.
+// Decided by: the lock of the links: `CallState::cancel` finds the thread's waker, or `CallState::begin_wait` finds that
+// the caller has gone.
+// Mutant: a cancel doesn't wake the thread that waits for a task.
 #[test]
 fn a_worker_whose_caller_goes_away_waits_no_longer_for_a_task() {
     explore_within(3, || {
@@ -185,6 +219,10 @@ fn a_worker_whose_caller_goes_away_waits_no_longer_for_a_task() {
     });
 }
 
+// Threads: a worker, whose job runs a temporary loop; the caller, which drops the call.
+// Decided by: the lock of the links: `CallState::cancel` finds the temporary loop's task, or `CallState::begin_wait` in
+// `run_here` finds that the caller has gone.
+// Mutant: a temporary loop can't be found by the cancel of its job.
 #[test]
 fn a_temporary_loop_whose_caller_goes_away_ends() {
     explore_within(3, || {
@@ -205,6 +243,9 @@ fn a_temporary_loop_whose_caller_goes_away_ends() {
     });
 }
 
+// Threads: a thread that shuts the pool down; a worker, whose job begins to wait for a loop; the thread that ends the loop.
+// Decided by: the lock of `Threads`: `Threads::is_shut_down_for` counts a parked thread too, until `Threads::remove`.
+// Mutant: a thread that waits in a shutdown is not told that another one has ended.
 #[test]
 fn a_shutdown_against_a_worker_that_waits_for_a_loop_waits_for_it() {
     explore_within(3, || {
@@ -229,6 +270,9 @@ fn a_shutdown_against_a_worker_that_waits_for_a_loop_waits_for_it() {
     });
 }
 
+// Threads: a worker, which ends a job that holds a token; the loop's thread, which sees the result.
+// Decided by: `Job::finish`: it gives the permit back (`CallState::end`) before it clears `is_ending` under the job's lock.
+// Mutant: a job's permit goes back after its result.
 #[test]
 fn a_limiters_token_is_free_when_the_result_is_seen() {
     explore_within(3, || {
@@ -243,6 +287,9 @@ fn a_limiters_token_is_free_when_the_result_is_seen() {
     });
 }
 
+// Threads: a thread in `Handle::block_on`; the loop's thread, which runs the loop for a moment and ends it.
+// Decided by: the inbox's lock (`Inbox::post`, `Inbox::close`), then the cell's (`JoinCell::poll`, `JoinCell::complete`).
+// Mutant: a completion just before a poll takes the lock is not seen.
 #[test]
 fn a_thread_that_blocks_on_a_loop_gets_its_value_or_hears_that_it_ended() {
     explore(|| {
@@ -264,6 +311,10 @@ fn a_thread_that_blocks_on_a_loop_gets_its_value_or_hears_that_it_ended() {
     });
 }
 
+// Threads: two wakers, of a gathered future each; the loop's thread, which polls the gather.
+// Decided by: the lock of `WokenChildren`: `Gather::poll` takes what was woken and leaves its waker in one step, so a later
+// `ChildWaker::wake` finds that.
+// Mutant: a gather takes what was woken one lock before it leaves its waker.
 #[test]
 fn of_two_futures_gathered_and_woken_at_once_both_are_polled() {
     explore_within(3, || {
@@ -276,6 +327,10 @@ fn of_two_futures_gathered_and_woken_at_once_both_are_polled() {
     });
 }
 
+// Threads: two wakers of one gathered future; the loop's thread, which polls it.
+// Decided by: the swaps of `queued` in `ChildWaker::wake` and `Gather::poll`: the wake that finds it set is seen by the
+// poll that comes after the other swap.
+// Mutant: a gathered future's flag is taken with a relaxed swap.
 #[test]
 fn of_two_wakes_of_one_gathered_future_neither_is_lost() {
     explore_within(3, || {
@@ -283,6 +338,10 @@ fn of_two_wakes_of_one_gathered_future_neither_is_lost() {
     });
 }
 
+// Threads: the loop's thread, in a shutdown; a worker, whose job begins to wait for that loop.
+// Decided by: the lock of `Threads`: `Registry::release_slot` counts the worker as parked and wakes the shutdown, which
+// compares the counts under that lock.
+// Mutant: a thread that waits in a shutdown is not told that a worker begins to wait.
 #[test]
 fn a_shutdown_on_a_loops_thread_ends_though_a_job_waits_for_that_loop() {
     explore_within(3, || {

@@ -2,7 +2,9 @@
 
 use footbridge::{EventLoop, Limiter};
 use loom::thread::{self, ThreadId};
-use loom_tests::internals::{Called, Job, Mutex, Outcome, Refusal, Run, Runner, Token, block_on};
+use loom_tests::internals::{
+    Call, HeldPermit, Job, Mutex, Refusal, Run, Runner, TypedJob, block_on,
+};
 use loom_tests::{Arc, Data, Flag, Guard, explore, spawn};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::task::{Context, Wake, Waker};
@@ -15,6 +17,9 @@ where
     Arc::new(Job::new(f, Location::caller()))
 }
 
+// Threads: a worker, which ends the job; the caller, which waits for it.
+// Decided by: the job's lock: `Job::finish` finds the waker that `Job::poll` left, or `poll` finds the result.
+// Mutant: a result that comes between the two locks of a poll is not seen.
 #[test]
 fn a_result_comes_with_all_that_the_job_wrote() {
     explore(|| {
@@ -31,6 +36,10 @@ fn a_result_comes_with_all_that_the_job_wrote() {
     });
 }
 
+// Threads: a worker, which ends the job; the caller, which looks at the limiter when it has the result.
+// Decided by: the flag `is_ending`, under the job's lock: `Job::finish` clears it after `CallState::end`, which gives
+// the permit back.
+// Mutant: a job's result can be seen while its permit is given back.
 #[test]
 fn what_a_job_held_is_gone_before_its_result_is_seen() {
     explore(|| {
@@ -40,8 +49,8 @@ fn what_a_job_held_is_gone_before_its_result_is_seen() {
         let mut job = job(move || {
             let _guard = &guard;
         });
-        let token = Token::new(0, limiter.try_acquire().unwrap());
-        Arc::get_mut(&mut job).unwrap().set_token(token);
+        let token = HeldPermit::new(0, limiter.try_acquire().unwrap());
+        Arc::get_mut(&mut job).unwrap().set_permit(token);
         let worker = job.clone();
         spawn(move || worker.run(&mut ()));
         block_on(|context| job.poll(context, true));
@@ -50,6 +59,9 @@ fn what_a_job_held_is_gone_before_its_result_is_seen() {
     });
 }
 
+// Threads: a caller, which cancels; a worker, which begins the job.
+// Decided by: the job's lock: `Job::cancel` takes the function, or `JobState::take_function` in `Job::run` does.
+// Mutant: a job that is cancelled before it runs keeps its function.
 #[test]
 fn a_cancel_against_the_pick_up_runs_the_job_or_drops_it_there_and_then() {
     explore(|| {
@@ -69,6 +81,9 @@ fn a_cancel_against_the_pick_up_runs_the_job_or_drops_it_there_and_then() {
     });
 }
 
+// Threads: a caller, which cancels; a worker, which comes by the job after that.
+// Decided by: the job's lock: the phase is `Gone` when `JobState::take_function` looks.
+// Mutant: a job that is cancelled before it runs keeps its function.
 #[test]
 fn a_job_cancelled_before_the_pick_up_is_not_run() {
     explore(|| {
@@ -88,6 +103,9 @@ fn a_job_cancelled_before_the_pick_up_is_not_run() {
     });
 }
 
+// Threads: a caller, which cancels; a pool that is shut down, which refuses the job.
+// Decided by: the job's lock: `Job::cancel` takes the function, or `JobState::take_function` in `Job::refuse` does.
+// Mutant: a job that is cancelled before it runs keeps its function.
 #[test]
 fn of_a_cancel_and_a_refusal_one_drops_the_function() {
     explore(|| {
@@ -102,6 +120,9 @@ fn of_a_cancel_and_a_refusal_one_drops_the_function() {
     });
 }
 
+// Threads: a caller, which cancels; a worker, which ends the job.
+// Decided by: the job's lock: `Job::cancel` takes the result and drops it, or leaves `Unwanted`, and `Job::finish` drops it.
+// Mutant: a job that is cancelled while it runs delivers all the same.
 #[test]
 fn a_drop_against_completion_loses_no_result() {
     explore(|| {
@@ -116,7 +137,7 @@ fn a_drop_against_completion_loses_no_result() {
     });
 }
 
-/// Says whether it was dropped on another thread than `caller` while nobody held a token.
+/// Says whether it was dropped on another thread than `caller` while no thread held a token.
 struct Connection {
     limiter: Limiter,
     caller: ThreadId,
@@ -131,6 +152,9 @@ impl Drop for Connection {
     }
 }
 
+// Threads: a caller, which cancels; a worker, which ends the job and gives its permit back.
+// Decided by: the job's lock in `Job::finish`: if the phase is `Unwanted` there, the result is dropped before the permit.
+// Mutant: a job whose caller goes away while its permit is given back drops the result with the permit free.
 #[test]
 fn a_drop_against_completion_finds_the_token_held_until_the_result_is_gone_or_the_callers() {
     explore(|| {
@@ -142,8 +166,8 @@ fn a_drop_against_completion_finds_the_token_held_until_the_result_is_gone_or_th
             wrong: wrong.clone(),
         };
         let mut job = job(move || connection);
-        let token = Token::new(0, limiter.try_acquire().unwrap());
-        Arc::get_mut(&mut job).unwrap().set_token(token);
+        let token = HeldPermit::new(0, limiter.try_acquire().unwrap());
+        Arc::get_mut(&mut job).unwrap().set_permit(token);
         let worker = job.clone();
         let worker = spawn(move || worker.run(&mut ()));
         job.cancel();
@@ -156,17 +180,17 @@ fn a_drop_against_completion_finds_the_token_held_until_the_result_is_gone_or_th
 struct Counted(Data);
 
 impl Runner for Counted {
-    fn offer(&mut self) {
+    fn start_searching(&mut self) {
         self.0.set(1);
     }
 
-    fn withdraw(&mut self, _done: bool) {
+    fn enter_user_code(&mut self, _done: bool) {
         self.0.set(0);
     }
 }
 
-/// A caller who takes the result, and lets go of the job, while its thread calls him.
-struct Takes(Mutex<Option<Arc<dyn Outcome<()>>>>);
+/// A caller that takes the result, and drops the job, while the job's thread calls it.
+struct Takes(Mutex<Option<Arc<dyn TypedJob<()>>>>);
 
 impl Wake for Takes {
     fn wake(self: Arc<Self>) {
@@ -190,6 +214,9 @@ impl Drop for Hook {
     }
 }
 
+// Threads: a worker, which drops its reference to the job; a caller, which takes the result and drops the other one.
+// Decided by: `Runner::keep_busy` at the end of `Job::run`, before the worker's reference goes, and the host's hook with it.
+// Mutant: a worker counts as searching while a host's hook goes with its job.
 #[test]
 fn a_hook_that_goes_with_the_last_of_a_job_finds_its_thread_not_counted_on() {
     explore(|| {
@@ -201,7 +228,7 @@ fn a_hook_that_goes_with_the_last_of_a_job_finds_its_thread_not_counted_on() {
         let event_loop = EventLoop::builder().on_wake(move || _ = &hook).build();
         let mut job = job(|| ());
         let home = Some(event_loop.handle());
-        Arc::get_mut(&mut job).unwrap().set_origin(home, None);
+        Arc::get_mut(&mut job).unwrap().set_origin(home, false);
         drop(event_loop);
         let queued = job.clone();
         let worker = spawn(move || queued.run(&mut Counted(counted_on)));
@@ -213,8 +240,11 @@ fn a_hook_that_goes_with_the_last_of_a_job_finds_its_thread_not_counted_on() {
     });
 }
 
+// Threads: a worker, whose job panics; the caller, which waits for it.
+// Decided by: the job's lock: `Job::finish` finds the waker that `Job::poll` left, or `poll` finds the panic.
+// Mutant: a job's result is there and its waiter is not woken.
 #[test]
-fn a_panic_reaches_who_waits() {
+fn a_panic_reaches_the_waiter() {
     explore(|| {
         let job = job::<_, ()>(|| std::panic::resume_unwind(Box::new("of the job")));
         let worker = job.clone();
@@ -226,6 +256,9 @@ fn a_panic_reaches_who_waits() {
     });
 }
 
+// Threads: a caller, which writes and cancels; a worker, whose job asks `check_cancelled`.
+// Decided by: the flag `is_gone`: a release in `CallState::cancel`, an acquire in `CallState::is_gone`.
+// Mutant: that the caller is gone is said with a relaxed store.
 #[test]
 fn a_job_that_asks_sees_that_its_caller_is_gone() {
     explore(|| {

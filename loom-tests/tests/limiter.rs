@@ -1,7 +1,7 @@
 //! Tokens are asked for, handed over, given back, and their number is changed.
 
 use footbridge::{Asyncify, Limiter, Pool, run};
-use loom_tests::internals::{Called, Job, Run, Token, block_on};
+use loom_tests::internals::{Call, HeldPermit, Job, Run, block_on};
 use loom_tests::{Arc, Data, explore, explore_within, spawn};
 use std::future::{Future, poll_fn};
 use std::panic::Location;
@@ -14,6 +14,9 @@ fn acquire(limiter: &Limiter) -> footbridge::Permit {
     block_on(|context| acquire.as_mut().poll(context))
 }
 
+// Threads: two threads that ask for the one token, and give it back.
+// Decided by: the limiter's lock: `LimiterState::enqueue` and `LimiterState::grant` compare and count in one step.
+// Mutant: a grant doesn't count the token as taken.
 #[test]
 fn one_token_is_held_by_one_at_a_time() {
     explore(|| {
@@ -31,6 +34,9 @@ fn one_token_is_held_by_one_at_a_time() {
     });
 }
 
+// Threads: a thread that gives the token back; one that drops an `Acquire` in line; one that asks for the token.
+// Decided by: the limiter's lock: the drop of `Acquire` finds its place in line, or the token granted, and passes it on.
+// Mutant: a token that was granted to a dropped acquire is lost.
 #[test]
 fn a_token_handed_to_an_acquire_that_is_dropped_goes_to_the_next() {
     explore(|| {
@@ -51,8 +57,11 @@ fn a_token_handed_to_an_acquire_that_is_dropped_goes_to_the_next() {
     });
 }
 
+// Threads: a thread that gives the token back; one that raises the total; one that asks for two tokens.
+// Decided by: the limiter's lock in `Limiter::change`, which changes the numbers and grants in one step.
+// Mutant: a raise lets nothing in.
 #[test]
-fn a_raise_against_a_release_lets_everybody_in() {
+fn a_raise_against_a_release_lets_all_in() {
     explore(|| {
         let limiter = Limiter::new(1);
         let held = limiter.try_acquire();
@@ -71,8 +80,12 @@ fn a_raise_against_a_release_lets_everybody_in() {
     });
 }
 
+// Threads: a thread that gives the token back; one that asks for it.
+// Decided by: the limiter's lock: `LimiterState::enqueue` finds the token free, or `Limiter::release` grants it to the
+// place in line.
+// Mutant: an acquire gets in line one lock after it found no token.
 #[test]
-fn who_asks_against_a_release_is_let_in() {
+fn an_acquire_against_a_release_is_let_in() {
     explore(|| {
         let limiter = Limiter::new(1);
         let held = limiter.try_acquire();
@@ -88,6 +101,9 @@ fn who_asks_against_a_release_is_let_in() {
     });
 }
 
+// Threads: a thread that gives the token back, and so wakes the call; the one that detaches it; a worker.
+// Decided by: the lock of `Waiting`: `Detached::wake` takes the call, or leaves `woken`, which `Detached::go_on` finds.
+// Mutant: a detached call that is woken while it is taken further stays where it is.
 #[test]
 fn a_detached_call_in_line_against_the_release_is_submitted() {
     explore_within(3, || {
@@ -127,10 +143,13 @@ fn asks(own: &Limiter, asked: &Limiter, told: &Data) -> Arc<impl Run + 'static> 
     let (asked, told) = (asked.clone(), told.clone());
     let f = move || told.add(is_told_in_line(&asked).into());
     let mut job = Job::new(f, Location::caller());
-    job.set_token(Token::new(0, own.try_acquire().unwrap()));
+    job.set_permit(HeldPermit::new(0, own.try_acquire().unwrap()));
     Arc::new(job)
 }
 
+// Threads: a worker, whose job holds the token and joins a call; the worker of that call, which gets in line for the token.
+// Decided by: the order in `WaitTracker::note`: each wait is noted before its `look`, so the second of the two sees both.
+// Mutant: the look comes before the wait is noted.
 #[test]
 fn a_holder_that_begins_to_wait_against_the_call_that_gets_in_line_is_a_deadlock_found() {
     explore_within(2, || {
@@ -147,6 +166,9 @@ fn a_holder_that_begins_to_wait_against_the_call_that_gets_in_line_is_a_deadlock
     });
 }
 
+// Threads: two threads, whose jobs hold a token each and ask for the other's.
+// Decided by: the lock `TELLING` in `look`: the second look finds that the first has told (`TokenSource::is_waiting`).
+// Mutant: two looks tell at once.
 #[test]
 fn of_two_that_begin_to_wait_for_each_other_one_is_told() {
     explore_within(3, || {
@@ -159,6 +181,9 @@ fn of_two_that_begin_to_wait_for_each_other_one_is_told() {
     });
 }
 
+// Threads: a thread, whose job waits for its own token; one, whose job waits behind it.
+// Decided by: `Seen::all_lead_to_the_first` in `look`: what waits for a circle and is not on it is not told.
+// Mutant: a wait that leads to a circle is told, though nothing of that waits for it.
 #[test]
 fn a_wait_behind_a_circle_is_served_and_not_told() {
     explore_within(3, || {
@@ -173,6 +198,9 @@ fn a_wait_behind_a_circle_is_served_and_not_told() {
     });
 }
 
+// Threads: a thread that gives a token back; one that lowers the total; a worker, whose job holds a token and asks for one.
+// Decided by: `LimiterState::suspect` under the limiter's lock in `Limiter::change`: the last of the three looks.
+// Mutant: with fewer tokens no look follows when one is given back.
 #[test]
 fn a_release_against_a_lowering_tells_the_wait_that_can_never_end() {
     explore_within(2, || {

@@ -23,6 +23,9 @@ fn end(pool: &Pool) {
     pool.shutdown(Duration::MAX).unwrap();
 }
 
+// Threads: a submitter; the last worker, which falls asleep.
+// Decided by: the fences of `Awake::after_push` and `Awake::before_last_look`: one of the two sees the other's store.
+// Mutant: a worker falls asleep and looks without a fence.
 #[test]
 fn a_submit_against_the_last_workers_falling_asleep_is_run() {
     explore_within(3, || {
@@ -37,6 +40,9 @@ fn a_submit_against_the_last_workers_falling_asleep_is_run() {
     });
 }
 
+// Threads: two submitters, which may both find no thread awake; the one thread that the pool may have.
+// Decided by: the lock of `Threads`: `Registry::wake_or_start` counts the active threads and adds the new one in one step.
+// Mutant: more threads than allowed are woken or started.
 #[test]
 fn two_submits_at_the_cap_are_both_run_by_its_one_thread() {
     explore_within(2, || {
@@ -50,6 +56,10 @@ fn two_submits_at_the_cap_are_both_run_by_its_one_thread() {
     });
 }
 
+// Threads: a submitter, which wakes the last worker; that worker, whose `keep_alive` is over.
+// Decided by: the lock of `Threads`: the thread takes itself out of the list of sleepers (`Threads::wake_up` in
+// `Worker::sleep`) and ends, or `Threads::choose` has taken it out, and it goes on.
+// Mutant: a worker that times out ends though it was woken.
 #[test]
 fn a_submit_against_the_retirement_of_the_last_worker_is_run() {
     explore_within(3, || {
@@ -61,6 +71,10 @@ fn a_submit_against_the_retirement_of_the_last_worker_is_run() {
     });
 }
 
+// Threads: a submitter; a thread that shuts the pool down.
+// Decided by: the fences of `Awake::after_push` and `Registry::close`, which sets `closed` before it: the submitter sees
+// the flag after its push and answers the job itself, or the shutdown finds the job in the queue.
+// Mutant: a submitter doesn't ask for a close after its push.
 #[test]
 fn a_submit_against_a_shutdown_is_run_or_refused() {
     explore_within(3, || {
@@ -73,6 +87,10 @@ fn a_submit_against_a_shutdown_is_run_or_refused() {
     });
 }
 
+// Threads: a thread that shuts the pool down with two jobs submitted; the worker, which takes them.
+// Decided by: the queue: a job is taken by the worker (`Worker::take_shared`) or by `Registry::take_all`, which has it
+// refused. The worker's end (`Threads::remove`) wakes the shutdown.
+// Mutant: a refused job is not answered.
 #[test]
 fn a_shutdown_waits_for_what_has_begun_and_answers_the_rest() {
     explore_within(3, || {
@@ -89,6 +107,10 @@ fn a_shutdown_waits_for_what_has_begun_and_answers_the_rest() {
     });
 }
 
+// Threads: a thread that drops the last `Pool`; the worker, which runs the job, or is asleep or about to be.
+// Decided by: the lock of `Threads`: `Registry::retire` sets `retiring` and takes the list of idle threads in one step.
+// `Worker::sleep` asks for the flag under that lock before each sleep.
+// Mutant: a pool that ends doesn't let its threads retire.
 #[test]
 fn the_last_handle_of_a_pool_dropped_ends_its_threads_and_no_job() {
     explore_within(3, || {
@@ -99,6 +121,10 @@ fn the_last_handle_of_a_pool_dropped_ends_its_threads_and_no_job() {
     });
 }
 
+// Threads: a submitter of two jobs; the worker that begins the first one, which waits for the second.
+// Decided by: the fences of `Awake::after_push` and of `Worker::stop_searching`: the submitter finds that no thread
+// searches, or the worker finds the second job, and wakes or starts a thread for it.
+// Mutant: a worker that stops searching wakes or starts none for the rest.
 #[test]
 fn two_jobs_at_once_get_a_thread_each() {
     explore_within(2, || {
@@ -116,6 +142,10 @@ fn two_jobs_at_once_get_a_thread_each() {
     });
 }
 
+// Threads: two submitters; the worker that begins the one job, which waits for the other; a worker that falls asleep.
+// Decided by: the fences of `Awake::after_push`, `Worker::stop_searching` and `Worker::rest`: a job pushed while the only
+// searching thread leaves is seen by that thread, or its submitter finds no thread awake.
+// Mutant: a worker that stops searching looks back without a fence.
 #[test]
 fn two_jobs_of_two_submitters_get_a_thread_each() {
     explore_within(2, || {
@@ -134,6 +164,10 @@ fn two_jobs_of_two_submitters_get_a_thread_each() {
     });
 }
 
+// Threads: two workers, as many as there are cores, whose jobs wait for the third job; the watcher.
+// Decided by: the lock of `Threads`, under which the watcher reads what the others have taken (`Threads::progress`).
+// Where that is nothing, it runs the job itself (`Worker::step_in`).
+// Mutant: a watcher never steps in.
 #[test]
 fn jobs_beyond_the_cores_that_wait_for_each_other_get_a_thread_each() {
     explore_within(1, || {
@@ -160,6 +194,10 @@ impl Wake for Stranger {
     }
 }
 
+// Threads: a worker that calls a waker which isn't ours and waits; a submitter of the job that ends that wait.
+// Decided by: `Runner::keep_busy` in `Job::finish`, before the waker is called: the worker takes itself out of `Awake`,
+// fences and looks into the queues (`Worker::stop_searching`).
+// Mutant: a worker counts as searching while it calls a waker that isn't ours.
 #[test]
 fn a_worker_whose_caller_has_a_waker_that_waits_is_not_counted_on() {
     explore_within(2, || {
@@ -174,6 +212,10 @@ fn a_worker_whose_caller_has_a_waker_that_waits_is_not_counted_on() {
     });
 }
 
+// Threads: the one worker, whose job joins a job in the worker's own queue; the thread that is started for that.
+// Decided by: `Registry::release_slot`, under the lock of `Threads`: the own queue's jobs go to the shared one, the worker
+// is active no more, and a thread is woken or started.
+// Mutant: a worker that releases its slot keeps what its own queue holds.
 #[test]
 fn a_job_that_joins_another_gives_it_its_place() {
     explore_within(2, || {
@@ -185,6 +227,10 @@ fn a_job_that_joins_another_gives_it_its_place() {
     });
 }
 
+// Threads: a submitter of two jobs, the second of which joins the first; the one worker, which may fall asleep in between.
+// Decided by: the fences of `Awake::after_push` and `Awake::before_last_look`. The one thread runs the jobs in their
+// order, so the first is done when it is joined.
+// Mutant: a submitter pushes and looks without a fence.
 #[test]
 fn a_worker_that_waits_against_a_submit_of_the_job_it_waits_for() {
     explore_within(3, || {
@@ -196,6 +242,9 @@ fn a_worker_that_waits_against_a_submit_of_the_job_it_waits_for() {
     });
 }
 
+// Threads: a worker with two jobs in its own queue; a second worker, which steals from it.
+// Decided by: the queue: `Local::pop` or `Stealer::steal_batch_with_limit_and_pop` takes a job, and not both.
+// Mutant: none of its own. It adds that of an owner and a thief one gets a job, and that both jobs are run.
 #[test]
 fn a_job_taken_by_its_owner_or_a_thief_is_run_once() {
     explore_within(2, || {
@@ -214,6 +263,10 @@ fn a_job_taken_by_its_owner_or_a_thief_is_run_once() {
     });
 }
 
+// Threads: a worker whose wait is over and whose job then pushes into its own queue; the thread that took its slot.
+// Decided by: the lock of `Threads` in `Worker::rest`: the one of the two that is surplus there gives its own queue's jobs
+// back (`Registry::return_some`) before it sleeps.
+// Mutant: a surplus worker sleeps with jobs in its own queue.
 #[test]
 fn a_worker_that_goes_on_as_its_substitute_starts_leaves_no_job_behind() {
     explore_within(2, || {
@@ -230,6 +283,10 @@ fn a_worker_that_goes_on_as_its_substitute_starts_leaves_no_job_behind() {
     });
 }
 
+// Threads: two threads that shut the pool down; the worker, which ends.
+// Decided by: the lock of `Threads`: each of them is in `shutdown_waiters` before it looks at the count of threads, and
+// `Threads::remove` wakes all that are in there.
+// Mutant: a thread that waits in a shutdown is not told that another one has ended.
 #[test]
 fn two_shutdowns_at_once_both_end() {
     explore_within(3, || {
@@ -242,6 +299,10 @@ fn two_shutdowns_at_once_both_end() {
     });
 }
 
+// Threads: a worker whose job shuts down its own pool; another thread that does the same.
+// Decided by: the lock of `Threads`: `Threads::is_shut_down_for` compares the threads that are left with `in_shutdown`,
+// so the job waits for none that waits in a shutdown, itself included.
+// Mutant: a job in a shutdown is waited for by another one.
 #[test]
 fn a_job_that_shuts_its_own_pool_down_against_another_that_does() {
     explore_within(3, || {
@@ -252,6 +313,10 @@ fn a_job_that_shuts_its_own_pool_down_against_another_that_does() {
     });
 }
 
+// Threads: a submitter that writes before its second submit; the worker that runs that job.
+// Decided by: the queue that the job goes through (`Injector::push`, `Worker::take_shared`): the thread that takes it sees
+// what came before the push.
+// Mutant: none of its own. It adds what a submitter wrote, at a worker that is awake already.
 #[test]
 fn a_job_sees_what_its_submitter_wrote() {
     explore_within(3, || {
@@ -265,6 +330,9 @@ fn a_job_sees_what_its_submitter_wrote() {
     });
 }
 
+// Threads: a busy worker, which pushes into its own queue the job that it waits for; a second worker, which steals it.
+// Decided by: the look of `Worker::last_look` into the own queues of all active threads, under the lock of `Threads`.
+// Mutant: a worker falls asleep without a last look.
 #[test]
 fn a_job_left_in_the_queue_of_a_busy_worker_is_stolen() {
     explore_within(2, || {
@@ -281,6 +349,10 @@ fn a_job_left_in_the_queue_of_a_busy_worker_is_stolen() {
     });
 }
 
+// Threads: two workers, as many as there are cores, that wait for a job in the one's own queue; the watcher; a submitter.
+// Decided by: the lock of `Threads`: the watcher finds no progress (`Threads::progress`) and steps in (`Worker::step_in`).
+// It counts as searching before `Awake` says that the watch has ended.
+// Mutant: a watcher that steps in is not counted as searching.
 #[test]
 fn a_job_in_the_queue_of_a_waiting_worker_gets_a_third_thread() {
     explore_within(1, || {

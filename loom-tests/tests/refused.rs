@@ -2,7 +2,7 @@
 
 use footbridge::{Handle, Pool, run};
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use loom_tests::internals::{Job, Looker, Outcome, block_on};
+use loom_tests::internals::{Job, Searcher, TypedJob, block_on};
 use loom_tests::{Arc, explore, explore_within, spawn};
 use std::future::{Future, poll_fn};
 use std::panic::Location;
@@ -23,6 +23,10 @@ fn submit(pool: &Pool, gone: &Arc<AtomicUsize>) {
     pool.spawn_blocking(move || drop(capture)).detach();
 }
 
+// Threads: two submitters, whose threads the system refuses.
+// Decided by: the lock of `Threads` in `Registry::see_to_refused`: the start that leaves no active thread behind answers
+// all that is queued.
+// Mutant: a refused start answers no job.
 #[test]
 fn two_jobs_whose_threads_are_refused_are_both_answered() {
     explore(|| {
@@ -40,6 +44,10 @@ fn two_jobs_whose_threads_are_refused_are_both_answered() {
     });
 }
 
+// Threads: a submitter, whose thread the system refuses; a thread that shuts the pool down.
+// Decided by: the lock of `Threads`, under which `Registry::see_to_refused` takes the thread out and wakes the shutdown
+// (`Threads::remove`), and both take the queued jobs.
+// Mutant: a refused thread stays in the list of threads.
 #[test]
 fn a_refused_start_against_a_shutdown_leaves_no_job_behind() {
     explore_within(3, || {
@@ -56,11 +64,15 @@ fn a_refused_start_against_a_shutdown_leaves_no_job_behind() {
     });
 }
 
+// Threads: the only worker, whose job runs a loop that falls asleep; a thread that posts to that loop.
+// Decided by: `slot::release` in `EventLoop::enter`: the worker isn't active while the loop waits, so the refused start
+// (`Registry::see_to_refused`) answers the job.
+// Mutant: a loop on a worker keeps its slot while its main future waits.
 #[test]
 fn a_loop_on_the_only_worker_hears_of_the_job_that_is_left_to_nobody_as_it_falls_asleep() {
     explore_within(3, || {
         let pool = Pool::builder().thread_stack_size(usize::MAX).build();
-        let mut worker = Looker::new(&pool);
+        let mut worker = Searcher::new(&pool);
         let own = pool.clone();
         let work = move || {
             run(async move {

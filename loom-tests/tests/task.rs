@@ -5,11 +5,17 @@ use loom_tests::{Data, Guard, elsewhere, explore, explore_within, spawn, woken_b
 use std::future::{pending, poll_fn};
 use std::task::Poll;
 
+// Threads: the loop's thread, which polls the main future; a thread that wakes it meanwhile.
+// Decided by: the inbox's lock: `TaskWaker::wake` posts, and the loop sees the post or is unparked (`Inbox::sleep`).
+// Mutant: a main future has no key.
 #[test]
 fn a_main_future_woken_while_it_runs_is_polled_again() {
     explore(|| run(woken_by(1)));
 }
 
+// Threads: the loop's thread, which polls a task for the first time; a thread that wakes it meanwhile.
+// Decided by: `TaskWaker::wake`, which posts to the inbox: the loop takes that in a later turn, when the task has its key.
+// Mutant: a task waker is not told its task's key.
 #[test]
 fn a_task_woken_while_it_runs_is_polled_again() {
     explore(|| {
@@ -19,6 +25,9 @@ fn a_task_woken_while_it_runs_is_polled_again() {
     });
 }
 
+// Threads: the loop's thread, whose task yields after it was woken; the thread that woke it.
+// Decided by: `TaskWaker::begin_poll`, which clears `scheduled` before the poll, so that a wake within it queues the task.
+// Mutant: a poll says that it begins when it is over.
 #[test]
 fn a_task_that_wakes_itself_in_a_later_poll_is_polled_again() {
     explore(|| {
@@ -33,11 +42,18 @@ fn a_task_that_wakes_itself_in_a_later_poll_is_polled_again() {
     });
 }
 
+// Threads: two wakers of the main future; the loop's thread, which takes it from the inbox.
+// Decided by: the swaps of `posted` in `TaskWaker::wake` and `TaskWaker::taken_from_inbox`: the waker that finds it set is
+// seen by the poll that comes after the other swap.
+// Mutant: a wake sets its task waker's posted flag with a relaxed swap.
 #[test]
 fn of_two_wakers_at_once_neither_is_lost() {
     explore_within(3, || run(woken_by(2)));
 }
 
+// Threads: two wakers of a task; the loop's thread, which takes it from the inbox.
+// Decided by: the swaps of `posted` in `TaskWaker::wake` and `TaskWaker::taken_from_inbox`, as for a main future.
+// Mutant: the posted flag of a task waker from the inbox is cleared with a relaxed swap.
 #[test]
 fn of_two_wakers_of_a_task_neither_is_lost() {
     explore_within(2, || {
@@ -47,6 +63,10 @@ fn of_two_wakers_of_a_task_neither_is_lost() {
     });
 }
 
+// Threads: the loop's thread, whose task ends and is followed by another; a late waker of the first.
+// Decided by: `TaskSlab::recycle`: a task waker is used again only if `Arc::get_mut` finds it unshared. Until then its key
+// is `NO_KEY` (`EventLoop::poll`).
+// Mutant: none of its own. It adds that a late wake, before or after the end, polls no task that comes next.
 #[test]
 fn a_wake_as_the_task_completes_is_no_wake_of_the_next_one() {
     explore_within(3, || {
@@ -66,7 +86,7 @@ fn a_wake_as_the_task_completes_is_no_wake_of_the_next_one() {
             .unwrap();
             let mut polled = false;
             let next = footbridge::spawn(poll_fn(move |_| {
-                assert!(!std::mem::replace(&mut polled, true), "nobody woke it");
+                assert!(!std::mem::replace(&mut polled, true), "it was not woken");
                 Poll::<()>::Pending
             }));
             yield_now().await;
@@ -76,6 +96,9 @@ fn a_wake_as_the_task_completes_is_no_wake_of_the_next_one() {
     });
 }
 
+// Threads: the loop's thread, whose task wakes itself in its last poll; the thread that brought that poll about.
+// Decided by: `TaskWaker::is_scheduled` in `EventLoop::poll`: the key is given to no other task while it is in the queue.
+// Mutant: an ended task's key is used again though it is queued.
 #[test]
 fn a_wake_of_a_last_poll_is_no_wake_of_the_task_that_gets_the_place() {
     explore(|| {
@@ -84,7 +107,7 @@ fn a_wake_of_a_last_poll_is_no_wake_of_the_task_that_gets_the_place() {
                 elsewhere(|| ()).await;
                 let mut polled = false;
                 let next = footbridge::spawn(poll_fn(move |_| {
-                    assert!(!std::mem::replace(&mut polled, true), "nobody woke it");
+                    assert!(!std::mem::replace(&mut polled, true), "it was not woken");
                     Poll::<()>::Pending
                 }));
                 // Behind that task in the queue, this one has ended when its turn comes.
@@ -102,6 +125,10 @@ fn a_wake_of_a_last_poll_is_no_wake_of_the_task_that_gets_the_place() {
     });
 }
 
+// Threads: the loop's thread; a thread that wakes the task; a thread that aborts it, and waits for its end.
+// Decided by: `posted` in `TaskWaker::wake`, by which the wake and the abort are one post or two; `Task::end`, which drops
+// the future before the cell says that the task has ended.
+// Mutant: a task is over before its future is gone.
 #[test]
 fn a_wake_against_an_abort_ends_the_task_once_and_its_future_before_that_is_known() {
     explore_within(3, || {
@@ -122,6 +149,10 @@ fn a_wake_against_an_abort_ends_the_task_once_and_its_future_before_that_is_know
     });
 }
 
+// Threads: a thread that aborts a task; the loop's thread, which polls the task for the first time, or sleeps.
+// Decided by: the cell's lock: `JoinCell::abort` finds the task that `JoinCell::set_abort_target` left, or that finds
+// `aborted`.
+// Mutant: a task that begins to wait doesn't ask for an abort.
 #[test]
 fn an_abort_from_another_thread_finds_the_task_unpolled_waiting_or_asleep() {
     explore(|| {
@@ -136,6 +167,10 @@ fn an_abort_from_another_thread_finds_the_task_unpolled_waiting_or_asleep() {
     });
 }
 
+// Threads: a thread that spawns on the loop, and aborts; the loop's thread, which makes the task.
+// Decided by: the cell's lock: `aborted` is seen by `RemoteSpawn::make_task`, `Task::first_poll` or
+// `JoinCell::set_abort_target`, or the abort finds the task.
+// Mutant: an aborted task that asks to be watched goes on.
 #[test]
 fn an_abort_of_what_was_spawned_from_another_thread_is_answered() {
     explore_within(4, || {
@@ -151,6 +186,10 @@ fn an_abort_of_what_was_spawned_from_another_thread_is_answered() {
     });
 }
 
+// Threads: a thread that aborts a task, and waits for its end; the loop's thread, whose task completes.
+// Decided by: the cell's lock: `JoinCell::abort` finds the cell complete and changes nothing, or `TaskWaker::is_aborted` is
+// seen at the next poll.
+// Mutant: a task is called complete before its result is there.
 #[test]
 fn an_abort_against_completion_loses_neither_the_value_nor_the_answer() {
     explore_within(3, || {
@@ -172,6 +211,10 @@ fn an_abort_against_completion_loses_neither_the_value_nor_the_answer() {
     });
 }
 
+// Threads: a late waker of a main future; the loop's thread, which has ended the loop or caches it.
+// Decided by: the inbox's lock: `Inbox::post` comes before `Inbox::close`, and the post is dropped with the loop, or it is
+// refused.
+// Mutant: none of its own. It adds that a wake against the end of the loop ends, and leaves nothing behind.
 #[test]
 fn a_wake_after_the_loop_has_ended_does_nothing() {
     explore(|| {
@@ -190,6 +233,9 @@ fn a_wake_after_the_loop_has_ended_does_nothing() {
     });
 }
 
+// Threads: a thread that joins a task; the loop's thread, which completes it.
+// Decided by: the cell's lock: `JoinCell::complete` finds the waker that `JoinCell::poll` left, or `poll` finds the result.
+// Mutant: a completion just before a poll takes the lock is not seen.
 #[test]
 fn a_join_against_completion_gets_the_value_and_what_was_written_before_it() {
     explore(|| {
@@ -209,6 +255,9 @@ fn a_join_against_completion_gets_the_value_and_what_was_written_before_it() {
     });
 }
 
+// Threads: a thread that joins a task; the loop's thread, which ends the loop.
+// Decided by: `Task::end`: it drops the future before it leaves the answer under the cell's lock.
+// Mutant: a task is over before its future is gone.
 #[test]
 fn a_join_against_the_end_of_the_loop_is_answered_after_the_future_is_gone() {
     explore(|| {
@@ -228,6 +277,10 @@ fn a_join_against_the_end_of_the_loop_is_answered_after_the_future_is_gone() {
     });
 }
 
+// Threads: a thread that spawns on the loop, and joins; the loop's thread, which makes one turn and ends the loop.
+// Decided by: the inbox's lock: `Inbox::post` is before the turn, or between the turn and `Inbox::close`, or refused. The
+// closure's drop answers the cell (`RemoteSpawn`).
+// Mutant: a post to a closed loop is left in its inbox.
 #[test]
 fn a_task_spawned_from_another_thread_runs_or_is_refused_and_is_answered_either_way() {
     explore(|| {
@@ -247,8 +300,11 @@ fn a_task_spawned_from_another_thread_runs_or_is_refused_and_is_answered_either_
     });
 }
 
+// Threads: a thread that asks `is_finished`; the loop's thread, which completes the task.
+// Decided by: the flag `complete`: a release in `JoinCell::complete`, an acquire in `JoinCell::is_complete`.
+// Mutant: that a task is complete is said with a relaxed store.
 #[test]
-fn who_asks_and_hears_that_a_task_is_finished_sees_what_it_wrote() {
+fn a_thread_that_is_told_that_a_task_is_finished_sees_what_it_wrote() {
     explore(|| {
         let data = Data::default();
         let written = data.clone();
@@ -264,6 +320,9 @@ fn who_asks_and_hears_that_a_task_is_finished_sees_what_it_wrote() {
     });
 }
 
+// Threads: a thread that aborts a task; the loop's thread, which ends it and spawns the next with its task waker.
+// Decided by: `TaskWaker::reset`, which clears `aborted` when `TaskSlab::recycle` finds no other waker left.
+// Mutant: the next task that gets an aborted one's task waker is aborted too.
 #[test]
 fn a_task_spawned_where_another_was_aborted_runs() {
     explore_within(3, || {
@@ -283,6 +342,10 @@ fn a_task_spawned_where_another_was_aborted_runs() {
     });
 }
 
+// Threads: a thread that aborts a task and drops its handle; the loop's thread, which polls the task for the first time.
+// Decided by: the cell's lock in `JoinCell::set_abort_target`, which `Task::first_poll` calls without a handle too: it
+// finds `aborted`.
+// Mutant: a task whose handle is gone by now doesn't ask for an abort.
 #[test]
 fn a_task_that_is_aborted_and_let_go_of_in_its_first_poll_is_dropped() {
     explore(|| {

@@ -1,5 +1,5 @@
-//! The deques of crossbeam's names, each a queue under a lock: for builds without crossbeam-deque,
-//! and for the model, which can see into these and not into those.
+//! Replacements for crossbeam's deques: queues under a lock. Used without crossbeam-deque, and in models, because loom can't
+//! see into crossbeam's.
 
 #[cfg(not(footbridge_loom))]
 use super::Mutex;
@@ -8,24 +8,24 @@ use std::collections::VecDeque;
 #[cfg(footbridge_loom)]
 use std::sync::Mutex;
 
-/// What a look into a queue found.
+/// The result of a steal.
 pub(crate) enum Steal<T> {
     Empty,
     Success(T),
-    /// Never made here, where a lock is waited for; crossbeam's queues ask for another try.
+    /// Never returned here, because a lock is waited for. If crossbeam's queues return it, the caller tries again.
     #[allow(dead_code, reason = "the callers are written for both kinds of queue")]
     Retry,
 }
 
-struct Queue<T> {
+struct LockedQueue<T> {
     items: Mutex<VecDeque<T>>,
-    // Written under the lock and read without it, so it may be out of date: as with crossbeam's
-    // queues, who has to know for sure says so with a fence.
+    /// Written under the lock and read without it, so it may be out of date. As with crossbeam's queues, a reader that has
+    /// to be certain puts a fence before the read.
     len: AtomicUsize,
 }
 
 #[cfg(not(footbridge_loom))]
-impl<T> Queue<T> {
+impl<T> LockedQueue<T> {
     fn add(&self, _: usize, add: impl FnOnce(&mut VecDeque<T>)) {
         self.take(add);
     }
@@ -38,10 +38,10 @@ impl<T> Queue<T> {
     }
 }
 
-/// No stronger than crossbeam's: who takes a job sees what its pusher saw, and the pushers before; who pushes
-/// sees nothing of what others have taken. The lock is std's, which loom takes for no step and no order.
+/// No stronger than crossbeam's orderings. A thread that takes a job sees what its pusher saw, and the earlier pushers. A
+/// thread that pushes sees nothing of what others have taken. The lock is std's, so loom sees no step and no order in it.
 #[cfg(footbridge_loom)]
-impl<T> Queue<T> {
+impl<T> LockedQueue<T> {
     fn add(&self, how_many: usize, add: impl FnOnce(&mut VecDeque<T>)) {
         self.len.fetch_add(how_many, Ordering::AcqRel);
         add(&mut self.items.lock().unwrap());
@@ -58,7 +58,7 @@ impl<T> Queue<T> {
     }
 }
 
-impl<T> Queue<T> {
+impl<T> LockedQueue<T> {
     fn new() -> Self {
         Self {
             items: Mutex::new(VecDeque::new()),
@@ -81,9 +81,9 @@ impl<T> Queue<T> {
     }
 }
 
-impl<T> Queue<T> {
-    /// The first item, with up to half of the items moved to `to`, but no more than `limit` in all.
-    fn steal_batch(&self, to: &Queue<T>, limit: usize) -> Steal<T> {
+impl<T> LockedQueue<T> {
+    /// Returns the first item. Takes up to half of the items, at most `limit`, and moves the others to `to`.
+    fn steal_batch(&self, to: &LockedQueue<T>, limit: usize) -> Steal<T> {
         if self.len() == 0 || std::ptr::eq(self, to) {
             return self.steal();
         }
@@ -101,12 +101,12 @@ impl<T> Queue<T> {
     }
 }
 
-/// The queue that every thread may push to.
-pub(crate) struct Injector<T>(Queue<T>);
+/// A queue that every thread may push to.
+pub(crate) struct Injector<T>(LockedQueue<T>);
 
 impl<T> Injector<T> {
     pub(crate) fn new() -> Self {
-        Self(Queue::new())
+        Self(LockedQueue::new())
     }
 
     pub(crate) fn push(&self, item: T) {
@@ -135,11 +135,11 @@ impl<T> Injector<T> {
 }
 
 /// One worker's own queue.
-pub(crate) struct Local<T>(Arc<Queue<T>>);
+pub(crate) struct Local<T>(Arc<LockedQueue<T>>);
 
 impl<T> Local<T> {
     pub(crate) fn new_fifo() -> Self {
-        Self(Arc::new(Queue::new()))
+        Self(Arc::new(LockedQueue::new()))
     }
 
     pub(crate) fn stealer(&self) -> Stealer<T> {
@@ -162,8 +162,8 @@ impl<T> Local<T> {
     }
 }
 
-/// The other workers' way into a worker's queue.
-pub(crate) struct Stealer<T>(Arc<Queue<T>>);
+/// Other workers take jobs from a worker's queue through it.
+pub(crate) struct Stealer<T>(Arc<LockedQueue<T>>);
 
 impl<T> Stealer<T> {
     pub(crate) fn steal(&self) -> Steal<T> {

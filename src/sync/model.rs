@@ -1,21 +1,19 @@
-//! The face that loom explores: every lock, atomic and thread is loom's. In `tests/shuttle` it is shuttle
-//! that goes by loom's name.
+//! The loom version: every lock, atomic and thread is loom's. In `tests/shuttle` the crate named loom is shuttle.
 //!
-//! Two things differ from the face that programs run on. A timeout is a choice of the model: in one
-//! branch of the search the notification comes first, in another one the deadline, and where nobody
-//! is left to notify, the deadline. And the clock stands still: only
-//! `EventLoop::enter` counts a timeout that fired as time passed.
+//! In the model, a timed wait ends by notification or by timeout, and both are explored. If no thread can notify, it times
+//! out. The clock of a thread stands still until that thread has waited for a deadline.
 
 pub use loom::sync::MutexGuard;
 pub use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 pub(crate) use loom::thread::ThreadId;
 
+use std::cell::Cell;
 use std::io;
 use std::num::NonZeroUsize;
 use std::sync::{LazyLock, atomic};
 use std::time::Instant;
 
-/// `std::thread_local!` in loom's older grammar, which has no `const` initialisers.
+/// `std::thread_local!` for loom, which has no `const` initialisers.
 macro_rules! local_of_thread {
     ($(#[$attr:meta])* $vis:vis static $name:ident: $type:ty = const { $init:expr };) => {
         loom::thread_local! { $(#[$attr])* $vis static $name: $type = $init; }
@@ -56,11 +54,11 @@ impl<T> Mutex<T> {
 #[derive(Default)]
 pub(crate) struct Condvar {
     condvar: loom::sync::Condvar,
-    // std's, so that loom doesn't take it for a step.
+    // std's, so that loom sees no step in it.
     timeouts: atomic::AtomicUsize,
 }
 
-/// So often a wait may be over at any moment.
+/// How many waits may time out at any moment.
 const SUDDEN_TIMEOUTS: usize = 2;
 
 impl Condvar {
@@ -70,18 +68,18 @@ impl Condvar {
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Loom's own timeouts never fire. This lets the lock go and takes it again: whoever notifies comes
-    /// in between, or before, or later. After some times it lets the others go first, which explores
-    /// less, but lets whoever sleeps in a loop make room.
+    /// Loom's own timeouts never fire. So this releases the lock and takes it again. A notification comes before, in
+    /// between, or later. After `SUDDEN_TIMEOUTS` waits it lets the other threads go first. That explores less, but a thread
+    /// that sleeps in a loop then lets others run.
     ///
-    /// Always says that the deadline came first: who was notified finds that out from what the lock
-    /// holds, and has to look there anyway.
+    /// Always returns that the deadline came first. A notified thread has to check the state under the lock anyway.
     pub(crate) fn wait_until<'a, T>(
         &self,
         guard: MutexGuard<'a, T>,
         lock: &'a Mutex<T>,
-        _deadline: Instant,
+        deadline: Instant,
     ) -> (MutexGuard<'a, T>, bool) {
+        reach(deadline);
         drop(guard);
         if self.timeouts.fetch_add(1, atomic::Ordering::Relaxed) >= SUDDEN_TIMEOUTS {
             loom::thread::yield_now();
@@ -94,18 +92,33 @@ impl Condvar {
     }
 }
 
-/// One moment for all time.
-pub(crate) fn now() -> Instant {
-    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-    *START
+loom::thread_local! {
+    // The latest deadline that this thread has waited for.
+    static REACHED: Cell<Option<Instant>> = Cell::new(None);
 }
 
-/// Not in a model: it would only repeat what sleeping explores.
+/// The latest deadline that this thread has waited for. If there is none, always the same moment.
+pub(crate) fn now() -> Instant {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let reached = REACHED.try_with(Cell::get).ok().flatten();
+    reached.unwrap_or(*START)
+}
+
+fn reach(deadline: Instant) {
+    let latest = now().max(deadline);
+    let _ = REACHED.try_with(|reached| reached.set(Some(latest)));
+}
+
+/// A model doesn't spin: that would only repeat what sleeping explores.
 pub(crate) fn spin(_deadline: Instant, _done: impl FnMut() -> bool) -> bool {
     false
 }
 
-pub(crate) use spin as busy_wait;
+/// Like `spin`, but moves the clock to the deadline.
+pub(crate) fn busy_wait(deadline: Instant, _done: impl FnMut() -> bool) -> bool {
+    reach(deadline);
+    false
+}
 
 pub(crate) fn current_thread() -> ThreadId {
     loom::thread::current().id()
@@ -116,7 +129,7 @@ pub(crate) fn start_thread(
     stack_size: Option<usize>,
     body: impl FnOnce() + Send + 'static,
 ) -> io::Result<()> {
-    // As any system does: so a model can have its threads refused.
+    // Any system refuses this size. So a model can have its threads refused.
     if stack_size == Some(usize::MAX) {
         return Err(io::ErrorKind::OutOfMemory.into());
     }
@@ -126,7 +139,7 @@ pub(crate) fn start_thread(
         .map(drop)
 }
 
-/// A job of a model's is taken to be blocked, so that growing is explored.
+/// In a model, every job counts as blocked, so that growth is explored.
 #[derive(Default)]
 pub(crate) struct SystemThread(());
 
@@ -138,18 +151,18 @@ impl SystemThread {
     }
 }
 
-/// Two, as few as make a difference: a model has five threads at most.
+/// Two: the least number that makes a difference. A model has at most five threads.
 pub(crate) fn available_parallelism() -> io::Result<NonZeroUsize> {
     Ok(NonZeroUsize::MIN.saturating_add(1))
 }
 
-/// A model that fails drops its global pool, and what its threads keep, when loom is no more: nothing of it can be
-/// touched, there is nobody to be told, and a second panic would hide what the first one said.
+/// If a model fails, its global pool and its thread-locals are dropped after loom has ended. Nothing in them can be used
+/// then, and a second panic would hide the message of the first.
 pub(crate) fn model_has_failed() -> bool {
     loom::thread::panicking()
 }
 
-/// `lazy_static! { static ref NAME: Type = make(); }`, for all faces alike.
+/// `lazy_static! { static ref NAME: Type = make(); }`, the same in both versions.
 macro_rules! lazy_static {
     (static ref $name:ident: $type:ty = $make:expr;) => {
         loom::lazy_static! { static ref $name: $type = $make; }

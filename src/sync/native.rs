@@ -1,4 +1,4 @@
-//! The face that programs run on: std's atomics and threads, the locks of parking_lot or of std.
+//! The version for programs: std's atomics and threads, the locks of parking_lot or of std.
 
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 pub(crate) use std::thread::{ThreadId, available_parallelism};
@@ -21,7 +21,7 @@ mod locks {
             guard
         }
 
-        /// The flag says that the deadline came first. The model has to let go of the lock and take it again.
+        /// The flag says that the deadline came first. `_lock` is for the model, which takes the lock again.
         pub(crate) fn wait_until<'a, T>(
             &self,
             mut guard: MutexGuard<'a, T>,
@@ -45,8 +45,8 @@ mod locks {
 
     pub(crate) use std::sync::MutexGuard;
 
-    /// std's lock without poisoning: no code of a user's runs under a lock of ours, so a panic
-    /// can't leave one half-changed.
+    /// std's lock without poisoning. No user code runs under a lock of this crate, so a panic can't leave a value
+    /// half-changed.
     #[derive(Default)]
     pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
 
@@ -85,7 +85,7 @@ mod locks {
         ) -> (MutexGuard<'a, T>, bool) {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                // Asked to sleep for no time, the system may take 50 microseconds for it. parking_lot looks before, too.
+                // A sleep of no time may take 50 microseconds. parking_lot checks before, too.
                 return (guard, true);
             }
             let (guard, result) = self
@@ -103,12 +103,12 @@ mod locks {
 
 pub(crate) use locks::*;
 
-/// The clock that timers go by.
+/// The clock of the timers.
 pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-/// Leaves the processor to others again and again until `done`, or until `deadline`, which is soon.
+/// Yields the processor again and again until `done`, or until `deadline`, which is soon.
 pub(crate) fn spin(deadline: Instant, mut done: impl FnMut() -> bool) -> bool {
     while !done() {
         if now() >= deadline {
@@ -134,7 +134,7 @@ pub(crate) fn current_thread() -> ThreadId {
     std::thread::current().id()
 }
 
-/// Starts a thread that nobody joins; what the system refuses comes back as its own error.
+/// Starts a thread that isn't joined. If the system refuses it, returns the system's error.
 pub(crate) fn start_thread(
     name: String,
     stack_size: Option<usize>,
@@ -147,12 +147,12 @@ pub(crate) fn start_thread(
     builder.spawn(body).map(drop)
 }
 
-/// Only a model can.
+/// Only a model can fail.
 pub(crate) fn model_has_failed() -> bool {
     false
 }
 
-/// `lazy_static! { static ref NAME: Type = make(); }`, for all faces alike.
+/// `lazy_static! { static ref NAME: Type = make(); }`, the same in both versions.
 macro_rules! lazy_static {
     (static ref $name:ident: $type:ty = $make:expr;) => {
         static $name: std::sync::LazyLock<$type> = std::sync::LazyLock::new(|| $make);

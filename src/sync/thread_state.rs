@@ -1,13 +1,13 @@
-//! What the system says of a thread: whether it wants a processor. Linux says it in `/proc`, in some 3 microseconds.
+//! Asks the system whether a thread wants a processor. Linux answers through `/proc`. A query takes about 3 microseconds.
 
 use std::sync::OnceLock;
 
-/// Names a thread to the system, once that thread has said which it is.
+/// Names a thread to the system. Empty until the thread has called `set_current`.
 #[derive(Default)]
 pub(crate) struct SystemThread(OnceLock<Box<str>>);
 
 impl SystemThread {
-    /// This thread is the one.
+    /// Stores the name of the current thread.
     pub(crate) fn set_current(&self) {
         if let Ok(path) = std::fs::read_link("/proc/thread-self") {
             // "PID/task/TID"
@@ -15,14 +15,16 @@ impl SystemThread {
         }
     }
 
-    /// Whether it runs, or waits for a processor; `false`: it sleeps. `None`: the system doesn't say.
+    /// Whether the thread runs or waits for a processor. `false`: it sleeps. `None`: the system doesn't say.
     pub(crate) fn wants_processor(&self) -> Option<bool> {
-        let stat = std::fs::read(&**self.0.get()?).ok()?;
-        state(&stat).map(|state| state == b'R')
+        let path = self.0.get()?;
+        // The read may fail, for example for want of a file descriptor. If that counted as asleep, more threads would start.
+        let is_running = |stat: Vec<u8>| state(&stat) == Some(b'R');
+        Some(std::fs::read(&**path).map_or(true, is_running))
     }
 }
 
-/// The letter after the thread's name, which is in parentheses and may hold some itself.
+/// The letter after the thread's name. The name is in parentheses, and may contain some.
 fn state(stat: &[u8]) -> Option<u8> {
     let end = stat.iter().rposition(|byte| *byte == b')')?;
     stat.get(end + 2).copied()

@@ -1,7 +1,6 @@
-//! Wakers. With futures-task one is borrowed from an `Arc` for the length of a poll; on std alone it
-//! has to be counted.
+//! Makes wakers. With futures-task, a poll borrows the waker from an `Arc`. With std alone, each poll clones the `Arc`.
 
-/// Makes a type whose `fn wake(self: &Arc<Self>)` says what waking it means into a waker's target.
+/// Makes a type a waker's target. The type has `fn wake(self: &Arc<Self>)`, which a wake calls.
 macro_rules! impl_wake {
     ($type:ty) => {
         #[cfg(feature = "futures-task")]
@@ -37,7 +36,7 @@ mod counted {
         Waker::from(target)
     }
 
-    /// A wrapper, so that callers may deref it as they do futures-task's.
+    /// A wrapper: callers dereference it like the one of futures-task.
     pub(crate) fn waker_ref<W: Wake + Send + Sync + 'static>(target: &Arc<W>) -> Counted {
         Counted(Waker::from(target.clone()))
     }

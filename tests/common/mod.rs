@@ -35,7 +35,7 @@ pub fn me() -> ThreadId {
     thread::current().id()
 }
 
-pub fn ms(milliseconds: u64) -> Duration {
+pub const fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 

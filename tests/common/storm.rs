@@ -193,7 +193,7 @@ fn act(sky: Sky, random: Random, depth: u64) -> Pin<Box<dyn Future<Output = ()>>
                 job.await
             }
             7 => {
-                // Nobody is let in, and then whoever waits.
+                // No call is let in, and then all that wait.
                 sky.limiter.set_total_tokens(0);
                 let _reopen = Reopen(sky.clone());
                 yield_now().await;
@@ -389,7 +389,7 @@ pub fn round(ledger: &Arc<Ledger>, random: &Random, watch: impl FnOnce(&Pool)) {
             gather(actors).await;
         }
     };
-    // A job of a pool that was shut down makes whoever awaits it panic; here that is nobody.
+    // A job of a pool that was shut down makes an await of it panic; here there is none.
     let ended = panic::catch_unwind(AssertUnwindSafe(|| event_loop.run_until(main)));
     ledger.check(ended.is_ok(), "gather over join handles panicked");
     let limiter = sky.limiter.clone();
@@ -405,7 +405,7 @@ pub fn round(ledger: &Arc<Ledger>, random: &Random, watch: impl FnOnce(&Pool)) {
     );
     ledger.check(
         stats.parked_in_syncify == 0,
-        "somebody is parked in a pool without threads",
+        "a job is parked in a pool without threads",
     );
     ledger.check(limiter.borrowed_tokens() == 0, "a token was lost");
     let (made, gone) = (

@@ -1,4 +1,4 @@
-//! The bridges between a loop and a worker, one call after another: what counts is who sleeps, and who is woken.
+//! The bridges between a loop and a worker, one call after another: what counts is which thread sleeps, and which is woken.
 
 use super::Row;
 use crate::lap::{Clock, Lap, Peer};

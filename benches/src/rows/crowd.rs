@@ -2,7 +2,7 @@
 //! without.
 //!
 //! A crowd gathers anew for each lap and has gone when the lap ends, since a part of its cost may fall on all of the
-//! process. Only ours: the question isn't who is faster.
+//! process. Only ours: the question isn't which is faster.
 
 use super::Row;
 use crate::lap::{Clock, Lap, Peer};

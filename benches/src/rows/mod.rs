@@ -1,4 +1,4 @@
-//! The rows: each is one kind of work, and those who do it.
+//! The rows: each is one kind of work, and the peers that do it.
 //!
 //! A row's peers are made in a process of their own, for each placement a fresh one; there they run in turn. To add a
 //! row: write its lap in the file of its theme, list it in that file's `rows`, and its bars in `bars`.
@@ -25,7 +25,7 @@ pub struct Row {
     pub peers: fn() -> Vec<Peer>,
     /// Rounds that count, if nothing else is said.
     pub rounds: usize,
-    /// No time is measured, so the first round counts, and who else is busy doesn't matter.
+    /// No time is measured, so the first round counts, and other load doesn't matter.
     pub exact: bool,
     /// Why it can't be run on this machine, if it can't.
     pub lacks: fn() -> Option<String>,

@@ -172,7 +172,7 @@ fn nested<P: Pool>(threads: Option<usize>, jobs: usize) -> impl FnMut() -> Lap {
     }
 }
 
-/// rayon as it is used where nobody wants the results: the last job wakes who waits for all. Less work than the
+/// rayon as it is used where the results are not wanted: the last job wakes the thread that waits for all. Less work than the
 /// others do, so no bar compares with it.
 fn counted(threads: Option<usize>) -> impl FnMut() -> Lap {
     let pool = rayon::ThreadPoolBuilder::new()

@@ -79,7 +79,7 @@ fn late<L: Loop, T: Future + 'static>(sleep: fn(Duration) -> T) -> impl FnMut() 
 fn durations(timers: usize) -> impl Iterator<Item = Duration> {
     let mut state: u64 = 0x9E37_79B9_7F4A_7C15;
     (0..timers).map(move |_| {
-        // xorshift: the same numbers for everybody.
+        // xorshift: the same numbers for all.
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;

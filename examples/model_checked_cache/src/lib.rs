@@ -1,5 +1,5 @@
 //! A cache of one value, which blocking code loads when it is first asked for. Any number of jobs may
-//! ask at once; a value loaded twice is a pity, a value that nobody loaded is a bug.
+//! ask at once; a value loaded twice is a pity, a value that was never loaded is a bug.
 //!
 //! Both versions are here: the first one is wrong, and only a model shows it.
 
@@ -16,7 +16,7 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// Wrong: nothing says that who sees `filled` sees `value` too.
+    /// Wrong: nothing says that a thread that sees `filled` sees `value` too.
     pub fn wrong() -> Self {
         Self::with(Ordering::Relaxed, Ordering::Relaxed)
     }

@@ -6,7 +6,7 @@ use loom::model::Builder;
 use model_checked_cache::Cache;
 use std::sync::Arc;
 
-/// Two jobs ask the same cache at once; whoever loads asks the loop for the value.
+/// Two jobs ask the same cache at once; the one that loads asks the loop for the value.
 fn two_jobs_ask(new: fn() -> Cache) {
     let mut model = Builder::new();
     // How often a thread is interrupted where it needn't be. Two or three find nearly every bug; without

@@ -1,7 +1,7 @@
 //! An async repository over SQLite, whose connections block: one that writes, and some that read.
 //!
 //! The rule: a token is a connection. Each lane has a limiter with as many tokens as it has connections, and a call's
-//! token is free only when its job has really ended. So whoever has a token finds a connection, and writes,
+//! token is free only when its job has really ended. So a job that has a token finds a connection, and writes,
 //! whose lane has one of each, run one after the other, in the order in which they were asked for.
 
 mod bucket;

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 pub const JOBS: usize = 20;
 const AT_ONCE: usize = 4;
 
-/// It fails half way, to show that a job's panic is the caller's to see, and harms nobody.
+/// It fails half way, to show that a job's panic is the caller's to see, and harms nothing else.
 const FAILING: usize = 13;
 
 /// While it is set, no job gets on.

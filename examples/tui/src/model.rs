@@ -1,6 +1,6 @@
 //! What the screen shows. Only the screen's thread touches it, so it needs no lock.
 //!
-//! It is a thread-local because of those who change it from elsewhere. What they send with `Handle::call_soon` has
+//! It is a thread-local because of the threads that change it from elsewhere. What they send with `Handle::call_soon` has
 //! to be `Send`, and so can't hold a part of this; it finds it on the thread where it is called.
 
 use crate::jobs::JOBS;

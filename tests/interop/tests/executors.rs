@@ -39,7 +39,7 @@ fn gathered_calls_run_at_once_and_their_results_keep_the_order() {
     on_every_executor(|| async {
         let all = Arc::new(Barrier::new(20));
         let meet = asyncify(move |n: usize| {
-            all.wait(); // Nobody gets through before all twenty have come.
+            all.wait(); // No call gets through before all twenty have come.
             n
         });
         let results = gather((0..20).map(meet)).await;
@@ -215,7 +215,7 @@ fn never_more_calls_run_than_their_limiter_has_tokens() {
 
 // L2, L5, L6, L16
 #[test]
-fn all_the_executors_at_once_share_one_limiter_and_nobody_in_line_is_forgotten() {
+fn all_the_executors_at_once_share_one_limiter_and_none_in_line_is_forgotten() {
     const ROUNDS: usize = 50;
     watched(|| {
         let limiter = Limiter::new(2);

@@ -207,7 +207,7 @@ fn jobs_may_be_the_threads_of_another_executor_whose_tasks_then_belong_to_the_jo
             let workers = (0..3).map(|_| {
                 let (executor, stopped) = (executor.clone(), stopped.clone());
                 spawn_blocking(move || {
-                    // Ends when nobody can send any more.
+                    // Ends when there is no sender any more.
                     let _ = futures_lite::future::block_on(executor.run(stopped.recv()));
                 })
             });

@@ -159,7 +159,7 @@ fn dropping_a_remote_handle_drops_the_future_on_the_loops_thread_and_forgetting_
                 yield_now().await;
             }
             assert!(dropped.try_recv().is_err(), "both have begun, and wait");
-            // From a thread of somebody else's.
+            // From another thread.
             let thread = thread::spawn(move || drop(first));
             drop(second);
             for _ in 0..2 {
@@ -223,7 +223,7 @@ fn after_the_loop_has_ended_status_and_every_spawn_say_shutdown_and_drop_the_fut
 
 // S23, decision 11
 #[test]
-fn the_end_of_the_loop_answers_whoever_awaits_a_remote_handle() {
+fn the_end_of_the_loop_answers_an_await_of_a_remote_handle() {
     worlds::on_every_executor(|| async {
         let (handle, stop) = loop_elsewhere();
         let task = handle.spawn_with_handle(pending::<()>()).unwrap();

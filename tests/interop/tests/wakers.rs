@@ -1,5 +1,5 @@
 //! The wakers that user code sees: those of one task `will_wake` each other for as long as the task lives, so that
-//! whoever keeps one (an `AtomicWaker`, a channel, a reactor) need not clone it again at each poll.
+//! code that keeps one (an `AtomicWaker`, a channel, a reactor) need not clone it again at each poll.
 
 #[path = "../../common/mod.rs"]
 mod common;

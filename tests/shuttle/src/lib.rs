@@ -24,7 +24,7 @@ thread_local! {
 }
 
 /// Runs `program` under so many seeds, one after the other, with a scheduler made of each. A panic in any of
-/// its threads is a failure, also where somebody catches it, unless it is `expected`.
+/// its threads is a failure, also where it is caught, unless it is `expected`.
 pub fn explore<S: Scheduler + 'static>(
     seeds: u64,
     scheduler: impl Fn(u64) -> S,
@@ -47,7 +47,7 @@ pub fn explore<S: Scheduler + 'static>(
         let seed = first.wrapping_add(n);
         SEED.set(Some(seed));
         runs += Runner::new(scheduler(seed), config()).run(move || program(seed));
-        assert!(!PANICKED.get(), "a panic that somebody has caught");
+        assert!(!PANICKED.get(), "a panic that was caught");
     }
     let seconds = start.elapsed().as_secs_f32();
     let thread = std::thread::current();
@@ -72,7 +72,7 @@ fn config() -> Config {
     config
 }
 
-/// From the hook, since a panic while another one unwinds ends the process, and nobody could tell the seed later.
+/// From the hook, since a panic while another one unwinds ends the process, and the seed could not be told later.
 fn watch_panics(expected: fn(&dyn Any) -> bool) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

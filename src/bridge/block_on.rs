@@ -1,0 +1,327 @@
+//! A thread waits for an async function or for a task. The function runs on the thread's home loop or on a temporary one.
+//!
+//! The rule: a cancel of the job that waits here is never lost.
+//! If `begin_wait` comes first, the cancel finds the wait and ends it. Else `begin_wait` fails, and the wait ends here.
+//! In `syncify` and `block_on`, the task is aborted. They return `Cancelled` after the future is gone.
+//! `JoinHandle::join` ends the wait only. The task runs on.
+
+use crate::bridge::call::{Call, current_call, enter_call};
+use crate::bridge::call_state::Nested;
+use crate::bridge::cancel::Cancelled;
+use crate::bridge::deadlock::{WaitTracker, watched};
+use crate::event_loop::current::{self, refuse_loop_thread};
+use crate::event_loop::handle::Handle;
+use crate::event_loop::join_error::JoinError;
+use crate::event_loop::join_handle::JoinHandle;
+use crate::event_loop::loop_cache;
+use crate::pool::{slot, wait};
+use crate::sync::{Arc, current_thread};
+use std::cell::Cell;
+use std::fmt;
+use std::future::{Future, IntoFuture, poll_fn};
+use std::io;
+use std::task::{Context, Poll};
+
+/// Runs the async function on a temporary loop on this thread.
+pub(crate) fn run_here<M, F>(make: M) -> Result<F::Output, SyncifyError>
+where
+    M: FnOnce() -> F + 'static,
+    F: IntoFuture + 'static,
+    F::Output: Send + 'static,
+{
+    let mut event_loop = loop_cache::take();
+    let Some(call) = current_call() else {
+        let output = event_loop.run_until(async { make().await });
+        loop_cache::keep(event_loop);
+        return Ok(output);
+    };
+    // If this thread runs a job, a cancel of that job drops the future on this thread.
+    let task = match WaitTracker::new(Some(call.clone()), true) {
+        Some(watch) => event_loop.spawn(watched(watch, Box::pin(async { make().await }))),
+        None => event_loop.spawn(async { make().await }),
+    };
+    let nested = Nested::Function(task.cell.clone());
+    if call.call_state().begin_wait(nested).is_err() {
+        return Err(SyncifyError::Cancelled);
+    }
+    let result = event_loop.run_until(task);
+    call.call_state().end_wait();
+    loop_cache::keep(event_loop);
+    finish(result)
+}
+
+fn finish<T>(result: Result<T, JoinError>) -> Result<T, SyncifyError> {
+    match result {
+        Ok(value) => Ok(value),
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(error) if error.is_loop_closed() => Err(SyncifyError::LoopClosed),
+        Err(_) => Err(SyncifyError::Cancelled),
+    }
+}
+
+impl Handle {
+    /// Runs a future on the loop, from a thread that runs none, and waits for its result: the one-shot form of
+    /// [`syncify`](crate::syncify). `make` is called on the loop's thread. The future that it returns never leaves that
+    /// thread, and need not be `Send`.
+    ///
+    /// If a job calls it, the job releases its slot in the pool while it waits. If the loop isn't being run, the call
+    /// waits until it is.
+    ///
+    /// # Errors
+    /// With a [`SyncifyError`]:
+    /// - If this thread runs a loop, or owns this one.
+    /// - If the loop has ended, or ends before the result is there.
+    /// - If the caller of this job goes away.
+    /// - If `max_parked` jobs of its pool wait already.
+    ///
+    /// # Panics
+    /// With the panic of `make` or of its future.
+    ///
+    /// ```
+    /// use footbridge::{Handle, SyncifyError, run};
+    ///
+    /// run(async {
+    ///     let handle = Handle::current();
+    ///     assert_eq!(handle.block_on(|| async {}), Err(SyncifyError::OnLoopThread));
+    ///     let job = footbridge::spawn_blocking(move || handle.block_on(|| async { 42 }));
+    ///     assert_eq!(job.await, Ok(42));
+    /// });
+    /// ```
+    pub fn block_on<M, F>(&self, make: M) -> Result<F::Output, SyncifyError>
+    where
+        M: FnOnce() -> F + Send + 'static,
+        F: Future + 'static,
+        F::Output: Send + 'static,
+    {
+        wait_for(self, make)
+    }
+}
+
+impl<T: 'static> JoinHandle<T> {
+    /// Blocks this thread until the task has ended. If a job calls it, the job releases its slot in the pool while it
+    /// waits.
+    ///
+    /// # Errors
+    /// - If the task panicked, was aborted, or its loop ended first: the same error as awaiting the handle gives.
+    /// - If the caller of this job goes away: the wait ends with an error for which
+    ///   [`is_cancelled`](JoinError::is_cancelled) is true. The task is detached and runs on. To end the task with the
+    ///   wait, run it with [`syncify`](crate::syncify) or [`Handle::block_on`].
+    ///
+    /// # Panics
+    /// - If this thread runs a loop. Await the handle there.
+    /// - If this thread owns the task's loop, and the task hasn't ended: no other thread could run it. Give the handle to
+    ///   [`run_until`](crate::EventLoop::run_until) instead.
+    ///
+    /// ```
+    /// use footbridge::{Handle, run, spawn_blocking};
+    ///
+    /// run(async {
+    ///     let job = spawn_blocking(|| {
+    ///         let page = Handle::current().spawn(|| async { "page" }); // begins at once
+    ///         let title = "title"; // what this thread does meanwhile
+    ///         (title, page.join().unwrap())
+    ///     });
+    ///     assert_eq!(job.await, ("title", "page"));
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn join(self) -> Result<T, JoinError> {
+        // If the task has ended, the thread that owns its loop may take the result.
+        let owner = (!self.is_finished()).then_some(self.owner);
+        refuse_loop_thread("JoinHandle::join", owner);
+        let Some(call) = current_call() else {
+            return wait::block_on(|context| self.cell.poll(context));
+        };
+        let result = wait::block_on(|context| {
+            let result = self.cell.poll(context);
+            let nested = || Nested::Task(context.waker().clone());
+            // If the cancel comes later, it wakes this thread. If it came before, `begin_wait` fails.
+            if result.is_pending() && call.call_state().begin_wait(nested()).is_err() {
+                return Poll::Ready(Err(JoinError::caller_gone()));
+            }
+            result
+        });
+        call.call_state().end_wait();
+        result
+    }
+}
+
+/// Runs the async function on `home` and waits for it. The worker's slot is released meanwhile.
+pub(crate) fn wait_for<M, F>(home: &Handle, make: M) -> Result<F::Output, SyncifyError>
+where
+    M: FnOnce() -> F + Send + 'static,
+    F: IntoFuture + 'static,
+    F::Output: Send + 'static,
+{
+    if current::is_running() {
+        return Err(SyncifyError::OnLoopThread);
+    }
+    if home.is_closed() {
+        return Err(SyncifyError::LoopClosed);
+    }
+    if home.inbox.owner() == current_thread() {
+        return Err(SyncifyError::OnLoopThread);
+    }
+    let _slot = slot::try_release().ok_or(SyncifyError::PoolExhausted)?;
+    let Some(call) = current_call() else {
+        let task = home.spawn(|| {
+            current::expect_answer(); // This thread may call again soon.
+            make().into_future()
+        });
+        let poll = |context: &mut Context<'_>| task.cell.poll(context);
+        let spin_time = home.inbox.spin_time;
+        return finish(wait::block_on_patiently(spin_time, &Cell::new(None), poll));
+    };
+    if call.call_state().is_gone() {
+        return Err(SyncifyError::Cancelled);
+    }
+    let on_behalf_of = call.clone();
+    let task = home.spawn(move || polled_for(on_behalf_of, make));
+    // If the cancel comes later, it finds the task. If it came before, `begin_wait` fails.
+    let nested = Nested::Function(task.cell.clone());
+    if call.call_state().begin_wait(nested).is_err() {
+        task.abort();
+    }
+    let result = wait::block_on(|context| task.cell.poll(context));
+    call.call_state().end_wait();
+    finish(result)
+}
+
+/// The future of `make`. While it is polled, `call` is the current call, so calls made in it are nested in `call`.
+fn polled_for<M, F>(call: Arc<dyn Call>, make: M) -> impl Future<Output = F::Output>
+where
+    M: FnOnce() -> F,
+    F: IntoFuture,
+{
+    let mut future = {
+        let _call = enter_call(Some(call.clone()));
+        Box::pin(make().into_future())
+    };
+    let mut watch = WaitTracker::new(Some(call.clone()), true);
+    poll_fn(move |context| {
+        let _call = enter_call(Some(call.clone()));
+        match &mut watch {
+            Some(watch) => watch.poll_future(context, |context| future.as_mut().poll(context)),
+            None => future.as_mut().poll(context),
+        }
+    })
+}
+
+/// Why a blocking call of an async function gave no result.
+///
+/// ```
+/// use footbridge::{SyncifyError, asyncify, run, syncify};
+/// use std::io;
+///
+/// async fn fetch() -> io::Result<String> { Ok("text".into()) }
+///
+/// // Two failures, each of its own: that there was no answer, and what the answer was.
+/// fn length() -> io::Result<usize> {
+///     let text = syncify(fetch)()??;
+///     Ok(text.len())
+/// }
+/// assert_eq!(run(async { asyncify(length)().await })?, 4);
+/// let error = length().unwrap_err(); // here is no loop
+/// assert!(error.get_ref().unwrap().is::<SyncifyError>());
+/// # Ok::<(), io::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SyncifyError {
+    /// This thread runs no job that belongs to an event loop, so there is no loop to run the function on.
+    ///
+    /// ```
+    /// use footbridge::{SyncifyError, spawn_blocking, syncify};
+    ///
+    /// assert_eq!(syncify(async || 1)(), Err(SyncifyError::NotOnWorkerThread));
+    /// // A worker, but the job was submitted where there was no loop.
+    /// let job = spawn_blocking(|| syncify(async || 1)());
+    /// assert_eq!(job.join(), Err(SyncifyError::NotOnWorkerThread));
+    /// ```
+    NotOnWorkerThread,
+    /// This thread runs an event loop, or owns the loop that the call needs. The wait would stop that loop.
+    ///
+    /// ```
+    /// use footbridge::{SyncifyError, run, syncify};
+    ///
+    /// async fn answer() -> u32 { 42 }
+    /// run(async {
+    ///     assert_eq!(syncify(answer)(), Err(SyncifyError::OnLoopThread));
+    ///     assert_eq!(answer().await, 42); // await it instead
+    /// });
+    /// ```
+    OnLoopThread,
+    /// The loop that the job belongs to, or that was named, has ended, or ended before the call did.
+    ///
+    /// ```
+    /// use footbridge::{Handle, SyncifyError, run, syncify};
+    ///
+    /// let ended = run(async { Handle::current() });
+    /// let late = ended.run_in_executor(None, || syncify(async || 42)());
+    /// assert_eq!(late.join(), Err(SyncifyError::LoopClosed));
+    /// ```
+    LoopClosed,
+    /// The caller of this job has gone away, or the task was aborted. The async function is already gone.
+    ///
+    /// ```
+    /// use footbridge::{SyncifyError, run, spawn_blocking, syncify};
+    /// use std::{future::pending, sync::mpsc};
+    ///
+    /// let (tell, told) = mpsc::channel();
+    /// run(async {
+    ///     let (begun, has_begun) = mpsc::channel();
+    ///     let job = spawn_blocking(move || {
+    ///         begun.send(()).unwrap();
+    ///         tell.send(syncify(pending::<()>)()).unwrap(); // waits for ever, if it were let
+    ///     });
+    ///     has_begun.recv().unwrap();
+    ///     drop(job);
+    ///     assert_eq!(spawn_blocking(move || told.recv().unwrap()).await, Err(SyncifyError::Cancelled));
+    /// });
+    /// ```
+    Cancelled,
+    /// As many jobs of the pool wait already as [`max_parked`](crate::PoolBuilder::max_parked) allows. It has an example.
+    PoolExhausted,
+}
+
+impl fmt::Display for SyncifyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotOnWorkerThread => {
+                "not on a worker thread of an event loop: call it from a function run with asyncify, \
+                 name a loop with Syncify::on, or allow a temporary one with raise_sync_error(false)"
+            }
+            Self::OnLoopThread => {
+                "this thread runs or owns the event loop that would have to turn while it waits: await the async \
+                 function, or run the loop with EventLoop::run_until"
+            }
+            Self::LoopClosed => {
+                "the event loop that was to run the async function has ended: await the job before `run` returns, \
+                 or name a loop that goes on with Syncify::on"
+            }
+            Self::Cancelled => {
+                "the call was cancelled, for its caller has gone away or its task was aborted: clean up and return"
+            }
+            Self::PoolExhausted => {
+                "as many jobs of the pool are waiting already as its max_parked allows: nest less deeply, or raise \
+                 PoolBuilder::max_parked"
+            }
+        })
+    }
+}
+
+impl std::error::Error for SyncifyError {}
+
+/// An error of the kind `Other`.
+impl From<SyncifyError> for io::Error {
+    fn from(error: SyncifyError) -> Self {
+        Self::other(error)
+    }
+}
+
+/// With it, `check_cancelled()?` works in functions that return `SyncifyError`.
+impl From<Cancelled> for SyncifyError {
+    fn from(_: Cancelled) -> Self {
+        Self::Cancelled
+    }
+}

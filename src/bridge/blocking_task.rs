@@ -1,0 +1,343 @@
+//! The caller's side of a job: submits it, waits for it, or goes away.
+//!
+//! | phase | from | to |
+//! | --- | --- | --- |
+//! | *not yet submitted* | `asyncify(f)(..)` | *submitted* at the first poll; with a limiter, *in line* |
+//! | *in line* | a limiter | *submitted* when there is a token |
+//! | *submitted* | the first poll, a token, or `spawn_blocking(f)` | the result; or a drop, which cancels it |
+
+use crate::bridge::acquire::Acquire;
+use crate::bridge::call;
+use crate::bridge::call_state::HeldPermit;
+use crate::bridge::deadlock::{self, Wait, WaitTracker};
+use crate::bridge::detached::Detached;
+use crate::bridge::job::TypedJob;
+use crate::bridge::limiter::Limiter;
+use crate::bridge::{large_job, retry_timer};
+use crate::event_loop::current::{self, refuse_loop_thread};
+use crate::event_loop::handle::Handle;
+use crate::pool::registry::Registry;
+use crate::pool::thread_retry::{JoinListener, RETRY_PAUSE};
+use crate::pool::{Pool, wait};
+use crate::sync::{Arc, unwind_safe, waker};
+use std::cell::Cell;
+use std::fmt;
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// A call that runs on a worker thread. Await it, or [`join`](Self::join) it from a thread that runs no loop. It is
+/// `Send`, so a job may also return the calls that it has made.
+///
+/// Dropping it cancels the call. If the function hasn't begun, it never runs, and what it captured is dropped at once. If
+/// it runs already, it can't be stopped. It can ask [`check_cancelled`](crate::check_cancelled), an async function that
+/// it waits for is dropped, and its result is dropped on the worker. To let it run instead, [`detach`](Self::detach) it.
+/// (A [`JoinHandle`](crate::JoinHandle) differs: if it is dropped, its task runs on.)
+///
+/// A cancelled call frees what it captured. Its empty job, of 130 to 300 bytes, stays in the queue, and is counted there,
+/// until a thread takes it. While all threads are busy, a million cancelled calls hold up to 300 MB.
+///
+/// A call may capture or return a call, and that one a third. The drop of the first call drops the whole chain. At most
+/// sixteen drops nest, and each returns when all that its call held is gone. Deeper calls are dropped right after the
+/// value of the sixteenth, so a long chain needs no more stack. Results of tasks that are
+/// [`JoinHandle`](crate::JoinHandle)s are dropped in the same way. Other nested values are dropped as usual, on the
+/// stack.
+///
+/// # Panics
+/// If the function panics, awaiting the call panics with the same payload. If the pool refuses the job, because the pool was
+/// shut down or the system refused it a thread, awaiting panics with the reason. A poll after that panics too. Under
+/// `panic = "abort"` each of these ends the process, also the refusal of a thread.
+///
+/// ```
+/// use std::sync::mpsc;
+///
+/// let pool = footbridge::Pool::builder().max_threads(1).build();
+/// let (go, wait) = mpsc::channel();
+/// let first = pool.spawn_blocking(move || wait.recv().unwrap());
+/// let second = pool.spawn_blocking(|| unreachable!("the only thread is busy"));
+/// drop(second);
+/// go.send("on").unwrap();
+/// assert_eq!(first.join(), "on");
+/// ```
+#[must_use = "dropping a BlockingTask cancels the call; await it, join it or detach it"]
+pub struct BlockingTask<R> {
+    /// `None` after the result was taken, or after `detach`.
+    job: Option<Arc<dyn TypedJob<R>>>,
+    submission: Submission,
+}
+
+enum Submission {
+    NotYet(Option<Box<Options>>),
+    InLine(Box<LimiterLine>),
+    /// The registry that the job was submitted to. `None`: that of the loop's pool, or of the global pool.
+    Submitted(Option<Arc<Registry>>),
+}
+
+/// The options of `Asyncify`.
+struct Options {
+    pool: Option<Pool>,
+    limiter: Option<Limiter>,
+}
+
+struct LimiterLine {
+    registry: Arc<Registry>,
+    limiter: usize,
+    acquire: Acquire,
+}
+
+impl<R: Send + 'static> BlockingTask<R> {
+    /// A call whose first poll submits the job.
+    pub(crate) fn unsubmitted<F>(
+        f: F,
+        pool: Option<&Pool>,
+        limiter: Option<&Limiter>,
+        at: &'static Location<'static>,
+    ) -> Self
+    where
+        F: FnOnce() -> R + Send + 'static,
+    {
+        let has_options = pool.is_some() || limiter.is_some();
+        let options = || {
+            Box::new(Options {
+                pool: pool.cloned(),
+                limiter: limiter.cloned(),
+            })
+        };
+        Self {
+            job: Some(large_job::new_job(f, at, None, false)),
+            submission: Submission::NotYet(has_options.then(options)),
+        }
+    }
+
+    #[track_caller]
+    pub(super) fn submitted<F>(f: F, pool: Option<&Pool>, home: Option<Handle>) -> Self
+    where
+        F: FnOnce() -> R + Send + 'static,
+    {
+        let job = large_job::new_job(f, Location::caller(), home, call::permit_holder().is_some());
+        submit_to(registry_for(pool, job.call_state().home()), &job);
+        Self {
+            job: Some(job),
+            submission: Submission::Submitted(pool.map(|pool| pool.registry().clone())),
+        }
+    }
+
+    /// Lets the call run on by itself, and drops its result. If the call was never polled, it is submitted now, or as
+    /// soon as its limiter has a token for it.
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    ///
+    /// let (done, wait) = mpsc::channel();
+    /// footbridge::spawn_blocking(move || done.send(())).detach();
+    /// wait.recv().unwrap();
+    /// ```
+    pub fn detach(mut self) {
+        if let Some(job) = &self.job {
+            job.detach();
+        }
+        // No call waits for a detached job, so it isn't nested in the current call.
+        self.submit(Handle::try_current(), false);
+        if let Submission::Submitted(_) = self.submission {
+            // Emptied without a cancel: the drop of `self` would cancel the job.
+            self.job = None;
+            return;
+        }
+        let detached = Arc::new(Detached::default());
+        let waker = waker(detached.clone());
+        detached.go_on(Box::new(move || {
+            let submitted = self.advance(&mut Context::from_waker(&waker));
+            if submitted.is_ready() {
+                self.job = None;
+            }
+            submitted
+        }));
+    }
+}
+
+/// The registry of the named pool, else of the loop's pool, else of the global pool.
+fn registry_for<'a>(pool: Option<&'a Pool>, home: Option<&'a Handle>) -> &'a Arc<Registry> {
+    match pool.or(home.and_then(Handle::pool)) {
+        Some(pool) => pool.registry(),
+        None => Pool::global_ref().registry(),
+    }
+}
+
+fn submit_to<R>(registry: &Arc<Registry>, job: &Arc<dyn TypedJob<R>>) {
+    registry.submit(job.clone().into_queued());
+    if let Some(home) = job.call_state().home() {
+        retry_timer::register(registry, home);
+    }
+}
+
+/// Before it is submitted, a job has one reference.
+fn unshared<R>(job: &mut Arc<dyn TypedJob<R>>) -> &mut dyn TypedJob<R> {
+    match Arc::get_mut(job) {
+        Some(job) => job,
+        None => unreachable!("it is shared when it is submitted, and not before"),
+    }
+}
+
+impl<R> BlockingTask<R> {
+    /// Submits the job, or enters the limiter's line, if neither has happened yet.
+    fn submit(&mut self, home: Option<Handle>, in_permit_scope: bool) {
+        let (Submission::NotYet(options), Some(job)) = (&mut self.submission, &mut self.job) else {
+            return;
+        };
+        unshared(job).set_origin(home, in_permit_scope);
+        let options = options.take();
+        let (pool, limiter) = match &options {
+            Some(options) => (options.pool.as_ref(), options.limiter.as_ref()),
+            None => (None, None),
+        };
+        let registry = registry_for(pool, job.call_state().home());
+        self.submission = match limiter {
+            Some(limiter) => Submission::InLine(Box::new(LimiterLine {
+                registry: registry.clone(),
+                limiter: limiter.address(),
+                acquire: limiter.acquire(),
+            })),
+            None => {
+                submit_to(registry, job);
+                Submission::Submitted(pool.map(|pool| pool.registry().clone()))
+            }
+        };
+    }
+
+    /// Submits the job, once there is a token for it. `Ready`: the job is submitted.
+    fn advance(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if let Submission::NotYet(_) = self.submission {
+            self.submit(Handle::try_current(), call::permit_holder().is_some());
+        }
+        if let (Submission::InLine(line), Some(job)) = (&mut self.submission, &mut self.job) {
+            let Poll::Ready(permit) = Pin::new(&mut line.acquire).poll(context) else {
+                return Poll::Pending;
+            };
+            unshared(job).set_permit(HeldPermit::new(line.limiter, permit));
+            submit_to(&line.registry, job);
+            self.submission = Submission::Submitted(Some(line.registry.clone()));
+        }
+        Poll::Ready(())
+    }
+
+    fn poll_job(&mut self, context: &mut Context<'_>, is_own_waker: bool) -> Poll<R> {
+        let known = deadlock::known(context.waker());
+        let context = &mut Context::from_waker(known.as_ref().unwrap_or(context.waker()));
+        if self.advance(context).is_pending() {
+            return Poll::Pending;
+        }
+        let Some(job) = &self.job else {
+            panic!(
+                "a BlockingTask was polled after it had given its result; await it once, and keep that"
+            );
+        };
+        let result = job.poll(context, is_own_waker);
+        if result.is_ready() {
+            self.job = None;
+        } else {
+            current::expect_answer();
+            if known.is_some() {
+                deadlock::note(Wait::Call(job.clone().into_call()));
+            }
+        }
+        result
+    }
+
+    /// The registry that the job goes to, or went to.
+    fn registry(&self) -> &Arc<Registry> {
+        let named = match &self.submission {
+            Submission::NotYet(options) => {
+                let named = options.as_ref().and_then(|options| options.pool.as_ref());
+                named.map(Pool::registry)
+            }
+            Submission::InLine(line) => Some(&line.registry),
+            Submission::Submitted(named) => named.as_ref(),
+        };
+        let home = || self.job.as_ref().and_then(|job| job.call_state().home());
+        named.unwrap_or_else(|| registry_for(None, home()))
+    }
+
+    /// Whether the call is over. If it is, awaiting it gives its result at once.
+    ///
+    /// ```
+    /// let job = footbridge::spawn_blocking(|| 42);
+    /// while !job.is_finished() {
+    ///     std::thread::yield_now(); // draws a frame, say
+    /// }
+    /// assert_eq!(job.join(), 42); // at once
+    /// ```
+    pub fn is_finished(&self) -> bool {
+        self.job.as_ref().is_none_or(|job| job.is_finished())
+    }
+
+    /// Blocks this thread until the call is over, and returns its result. If a job calls it, the job releases its slot in
+    /// the pool while it waits.
+    ///
+    /// If the caller of that job goes away, the wait goes on, because `join` has no error to return. After `join`,
+    /// [`check_cancelled`](crate::check_cancelled) tells. To end the wait with a cancel, await the call in
+    /// [`syncify`](crate::syncify).
+    ///
+    /// # Panics
+    /// - If this thread runs a loop.
+    /// - If this thread owns the job's loop, and that loop hasn't ended. The job may need it. Await the call there
+    ///   instead.
+    /// - If awaiting the call panics.
+    ///
+    /// ```
+    /// assert_eq!(footbridge::spawn_blocking(|| 6 * 7).join(), 42);
+    /// ```
+    #[track_caller]
+    pub fn join(mut self) -> R {
+        let home = self.job.as_ref().and_then(|job| job.call_state().home());
+        let home = home.filter(|home| !home.is_closed());
+        refuse_loop_thread("BlockingTask::join", home.map(|home| home.inbox.owner()));
+        let patience = Cell::new(None);
+        let mut watch = WaitTracker::new(call::permit_holder(), false);
+        let registry = self.registry().clone();
+        let mut listener = None;
+        wait::block_on_patiently(registry.settings.spin_time, &patience, |context| {
+            let result = match &mut watch {
+                Some(watch) => watch.poll_blocked(context, |context| self.poll_job(context, true)),
+                None => self.poll_job(context, true),
+            };
+            if result.is_pending() {
+                listener
+                    .get_or_insert_with(|| JoinListener::new(&registry, context.waker().clone()));
+                let is_refused = registry.refusals.is_any();
+                if is_refused {
+                    registry.retry_refused();
+                }
+                patience.set(is_refused.then_some(RETRY_PAUSE));
+            }
+            result
+        })
+    }
+}
+
+impl<R> Future for BlockingTask<R> {
+    type Output = R;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<R> {
+        let is_own_waker = current::is_own_waker(context.waker());
+        self.get_mut().poll_job(context, is_own_waker)
+    }
+}
+
+impl<R> Drop for BlockingTask<R> {
+    fn drop(&mut self) {
+        if let Some(job) = self.job.take() {
+            job.cancel();
+        }
+    }
+}
+
+unwind_safe!(BlockingTask<R>);
+
+impl<R> fmt::Debug for BlockingTask<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BlockingTask")
+            .field("finished", &self.is_finished())
+            .finish()
+    }
+}

@@ -1,0 +1,134 @@
+//! `Handle`: reaches a loop from any thread.
+//!
+//! The rule: a future never leaves the thread that made it. A [`Handle`] sends a closure to its loop. The closure makes the
+//! future there, so the future needn't be `Send`.
+
+use crate::event_loop::join_cell::JoinCell;
+use crate::event_loop::join_handle::JoinHandle;
+use crate::event_loop::remote_spawn::RemoteSpawn;
+use crate::event_loop::scheduler::{Inbox, Post};
+use crate::sync::{Arc, unwind_safe};
+use std::fmt;
+use std::future::Future;
+
+/// Reaches an event loop from anywhere: any thread may spawn on it, call into it or wait for it.
+///
+/// Dropping a handle does nothing to the loop. Holding one doesn't keep the loop from ending. If the loop has ended, it
+/// refuses calls, as each method says.
+///
+/// ```
+/// use footbridge::Handle;
+///
+/// let answer = footbridge::run(async {
+///     let handle = Handle::current();
+///     let thread = std::thread::spawn(move || handle.block_on(|| async { 6 * 7 }));
+///     // The loop has to turn for the thread to be answered.
+///     footbridge::spawn_blocking(move || thread.join().unwrap()).await
+/// });
+/// assert_eq!(answer, Ok(42));
+/// ```
+#[derive(Clone)]
+pub struct Handle {
+    pub(crate) inbox: Arc<Inbox>,
+}
+
+impl Handle {
+    /// The loop calls `make` on its own thread and runs the future that it returns. The closure moves to that thread. The
+    /// future stays there and need not be `Send`.
+    ///
+    /// If the loop has ended, or ends before the task, the task is dropped, and its [`JoinHandle`] says that it was
+    /// cancelled. If the loop ends or the task is [aborted](JoinHandle::abort) before the loop's next turn, `make` is not
+    /// called. If `make` panics, the panic is the task's.
+    ///
+    /// ```
+    /// footbridge::run(async {
+    ///     let handle = footbridge::Handle::current();
+    ///     let task = std::thread::spawn(move || handle.spawn(|| async { "made on the loop" }));
+    ///     assert_eq!(task.join().unwrap().await.unwrap(), "made on the loop");
+    /// });
+    /// ```
+    pub fn spawn<M, F>(&self, make: M) -> JoinHandle<F::Output>
+    where
+        M: FnOnce() -> F + Send + 'static,
+        F: Future + 'static,
+        F::Output: Send + 'static,
+    {
+        let cell = Arc::new(JoinCell::new());
+        let remote_spawn = RemoteSpawn(Some((cell.clone(), make)));
+        // If the loop refuses the closure, it is dropped here. Its drop completes the cell.
+        let _ = self
+            .inbox
+            .post(Post::Callback(Box::new(move || remote_spawn.make_task())));
+        JoinHandle {
+            cell,
+            owner: self.inbox.owner(),
+        }
+    }
+
+    /// The loop calls `f` on its own thread, after what was asked of it before. `false`: the loop has ended, and `f` has
+    /// been dropped.
+    ///
+    /// `true`: `f` was queued. If the loop ends before its next turn, `f` is dropped unrun. If `f` panics, the panic hook
+    /// reports it, and the loop goes on.
+    ///
+    /// ```
+    /// use footbridge::{Handle, run};
+    ///
+    /// let handle = run(async { Handle::current() });
+    /// assert!(!handle.call_soon(|| ()), "that loop has ended");
+    /// ```
+    pub fn call_soon<F>(&self, f: F) -> bool
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        let call = move || {
+            f();
+            None
+        };
+        self.inbox.post(Post::Callback(Box::new(call))).is_ok()
+    }
+
+    /// Whether the loop has ended. This never changes back.
+    ///
+    /// ```
+    /// let handle = footbridge::run(async { footbridge::Handle::current() });
+    /// assert!(handle.is_closed());
+    /// ```
+    pub fn is_closed(&self) -> bool {
+        self.inbox.is_closed()
+    }
+
+    pub(crate) fn has_hook(&self) -> bool {
+        self.inbox.has_hook()
+    }
+}
+
+unwind_safe!(Handle);
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle")
+            .field("closed", &self.is_closed())
+            .finish()
+    }
+}
+
+#[cfg(feature = "futures-task")]
+impl futures_task::Spawn for Handle {
+    fn spawn_obj(
+        &self,
+        future: futures_task::FutureObj<'static, ()>,
+    ) -> Result<(), futures_task::SpawnError> {
+        self.status()?;
+        drop(self.spawn(move || future));
+        Ok(())
+    }
+
+    fn status(&self) -> Result<(), futures_task::SpawnError> {
+        if self.is_closed() {
+            Err(futures_task::SpawnError::shutdown())
+        } else {
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! The inbox of a loop: other threads post to it, and wake the loop if it sleeps.
+//!
+//! The rule: the loop's last look and its falling asleep are one step, under one lock. So are its last look and its closing.
+//! So the loop sees a post, or the post wakes it, or the post is refused.
+//!
+//! | from | event | to |
+//! | --- | --- | --- |
+//! | *empty* or *posts waiting* | a post | *posts waiting* |
+//! | *posts waiting* | the loop takes them | *empty* |
+//! | *empty* | the loop sleeps | *asleep* |
+//! | *asleep* | a post: the loop is unparked | *posts waiting* |
+//! | *asleep* | the deadline comes | *empty* |
+//! | any | the loop ends: it gets the posts that are left | *closed*: posts are refused |
+
+use crate::pool::Pool;
+use crate::pool::worker_context;
+use crate::sync::panics::{catch_panic, drop_quietly};
+use crate::sync::parker::{Parker, Woken};
+use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, ThreadId, current_thread};
+use std::cell::Cell;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// Called when the loop has something to do and its host should tick.
+pub(crate) type Hook = Box<dyn Fn() + Send + Sync>;
+
+/// See the [module](self).
+pub(crate) struct Inbox<T> {
+    state: Mutex<InboxState<T>>,
+    /// A hint that there are posts. It saves the loop a lock in each turn. Before the loop sleeps, the lock decides.
+    posted: AtomicBool,
+    parker: Parker,
+    pub(crate) spin_time: Duration,
+    hook: Option<Hook>,
+    /// The hook has been called since the last tick. Set by any thread, cleared by the tick.
+    host_told: AtomicBool,
+    owner: ThreadId,
+    /// The pool that the loop was built with.
+    pub(crate) pool: Option<Pool>,
+    /// The registry that got the loop's last job. It tells this loop of refused threads.
+    pub(crate) listens_to: AtomicUsize,
+}
+
+struct InboxState<T> {
+    posts: Vec<T>,
+    /// A worker has posted since the loop slept last.
+    by_worker: bool,
+    asleep: bool,
+    closed: bool,
+}
+
+impl<T> Inbox<T> {
+    pub(crate) fn new(spin_time: Duration, hook: Option<Hook>, pool: Option<Pool>) -> Self {
+        Self {
+            state: Mutex::new(InboxState {
+                posts: Vec::new(),
+                by_worker: false,
+                asleep: false,
+                closed: false,
+            }),
+            posted: AtomicBool::new(false),
+            parker: Parker::new(),
+            spin_time,
+            hook,
+            host_told: AtomicBool::new(false),
+            owner: current_thread(),
+            pool,
+            listens_to: AtomicUsize::new(0),
+        }
+    }
+
+    /// The thread that made the loop. Only this thread can run it.
+    pub(crate) fn owner(&self) -> ThreadId {
+        self.owner
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state.lock().closed
+    }
+
+    /// Leaves a post for the loop. If the loop has ended, returns the post.
+    pub(crate) fn post(&self, post: T) -> Result<(), T> {
+        let mut state = self.state.lock();
+        if state.closed {
+            drop(state);
+            return Err(post);
+        }
+        state.posts.push(post);
+        state.by_worker |= worker_context::is_worker();
+        self.posted.store(true, Ordering::Relaxed); // For `may_have_posts`: the lock orders the posts.
+        let asleep = std::mem::take(&mut state.asleep);
+        drop(state);
+        if asleep {
+            self.parker.unpark();
+        }
+        self.tell_host();
+        Ok(())
+    }
+
+    /// Whether there may be posts. If the loop sees a post late, the post waits for one turn more.
+    pub(crate) fn may_have_posts(&self) -> bool {
+        self.posted.load(Ordering::Relaxed) // Set in `post`.
+    }
+
+    /// Swaps the posts with `posts`. The caller passes an empty buffer.
+    pub(crate) fn take(&self, posts: &mut Vec<T>) {
+        let mut state = self.state.lock();
+        self.posted.store(false, Ordering::Relaxed);
+        std::mem::swap(&mut state.posts, posts);
+    }
+
+    pub(crate) fn has_posts(&self) -> bool {
+        !self.state.lock().posts.is_empty()
+    }
+
+    /// Sleeps until there are posts or `deadline` has come. If there are posts already, returns at once.
+    /// If an answer is due, or a worker has posted since the last sleep, spins first. A sleep clears both marks.
+    pub(crate) fn sleep(&self, deadline: Option<Instant>, is_answer_due: &Cell<bool>) -> Woken {
+        let is_due = {
+            let mut state = self.state.lock();
+            if !state.posts.is_empty() {
+                return Woken::Notified;
+            }
+            state.asleep = true;
+            std::mem::take(&mut state.by_worker) | is_answer_due.take()
+        };
+        // On a worker, the smaller of the loop's and the pool's spin time holds.
+        let spin_time =
+            worker_context::spin_time().map_or(self.spin_time, |most| most.min(self.spin_time));
+        let woken = self.parker.park_punctually(spin_time, is_due, deadline);
+        self.state.lock().asleep = false;
+        woken
+    }
+
+    /// Closes the inbox: further posts are refused. Returns the posts that are left.
+    pub(crate) fn close(&self) -> Vec<T> {
+        let mut state = self.state.lock();
+        state.closed = true;
+        std::mem::take(&mut state.posts)
+    }
+
+    pub(crate) fn has_hook(&self) -> bool {
+        self.hook.is_some()
+    }
+
+    /// Calls the host's hook, at most once until the next [`begin_tick`](Self::begin_tick).
+    pub(crate) fn tell_host(&self) {
+        let Some(hook) = &self.hook else { return };
+        // Pairs with the swap in `begin_tick`. A thread that finds `host_told` set relies on the tick that the hook asked for.
+        // The swap orders the thread's post before that tick.
+        if !self.host_told.swap(true, Ordering::AcqRel) {
+            if let Err(payload) = catch_panic(hook) {
+                drop_quietly(payload);
+                // The hook panicked, so the next post calls it again. A swap, as in `begin_tick`: the posts of the threads
+                // that found `host_told` set come before it.
+                self.host_told.swap(false, Ordering::AcqRel);
+            }
+        }
+    }
+
+    /// Called before a tick looks at anything. A post that comes after this calls the hook again.
+    pub(crate) fn begin_tick(&self) {
+        if self.hook.is_some() {
+            self.host_told.swap(false, Ordering::AcqRel); // Pairs with the swap in `tell_host`.
+        }
+    }
+}
+
+/// The last reference to a loop may be dropped anywhere, so a panic of the hook's drop is caught here.
+impl<T> Drop for Inbox<T> {
+    fn drop(&mut self) {
+        drop_quietly(self.hook.take());
+    }
+}
+
+impl<T> fmt::Debug for Inbox<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inbox").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,195 @@
+//! What a loop has to do next: the ready queue, the timers, and the inbox that other threads post to.
+//!
+//! The rule: the loop's own thread pushes without a lock. Other threads post to the inbox. A post wakes the loop only if
+//! it sleeps. The last look into the inbox and its closing are one step.
+
+use crate::event_loop::current;
+use crate::event_loop::inbox;
+use crate::event_loop::ready_queue::{Callback, ReadyEntry, ReadyQueue};
+use crate::event_loop::task::Task;
+use crate::event_loop::task_waker::{MAIN_KEY, NO_KEY, TaskWaker};
+use crate::event_loop::timers::Timers;
+use crate::sync::Arc;
+use crate::sync::panics::{drop_quietly, wake};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Instant;
+
+/// What other threads post to a loop.
+pub(crate) enum Post {
+    Wake(Arc<TaskWaker>),
+    Callback(Callback),
+}
+
+pub(crate) type Inbox = inbox::Inbox<Post>;
+
+/// The part of a loop that only its own thread uses.
+pub(crate) struct Scheduler {
+    pub(crate) inbox: Arc<Inbox>,
+    /// The waker of the main future. Each main future of the loop uses it in turn.
+    pub(crate) main: Arc<TaskWaker>,
+    pub(crate) timers: RefCell<Timers>,
+    ready: RefCell<ReadyQueue>,
+    /// The address of the [`TaskWaker`] whose task is being polled, else [`NO_KEY`].
+    pub(super) polling: Cell<usize>,
+    /// An empty buffer. `take_posts` swaps it with the inbox's, so neither is allocated again.
+    drained: RefCell<Vec<Post>>,
+    closed: Cell<bool>,
+    /// An answer may come soon: a task waits for a job, or a blocked thread called in. `Inbox::sleep` reads and clears it.
+    pub(crate) is_answer_due: Cell<bool>,
+}
+
+/// A buffer with room for more entries than this is freed when it is empty.
+const SMALL: usize = 1024;
+
+impl Scheduler {
+    pub(crate) fn new(inbox: Inbox) -> Self {
+        let inbox = Arc::new(inbox);
+        Self {
+            main: Arc::new(TaskWaker::new(inbox.clone(), NO_KEY)),
+            inbox,
+            timers: RefCell::default(),
+            ready: RefCell::default(),
+            polling: Cell::new(NO_KEY),
+            drained: RefCell::default(),
+            closed: Cell::new(false),
+            is_answer_due: Cell::new(false),
+        }
+    }
+
+    /// Adds a task. If the loop has ended, drops it instead.
+    pub(crate) fn push_spawned(&self, task: Task) {
+        if self.closed.get() {
+            drop_quietly(task);
+        } else {
+            self.ready.borrow_mut().push_spawned(task);
+        }
+    }
+
+    /// Adds a callback. If the loop has ended, drops it instead.
+    fn push_callback(&self, callback: Callback) {
+        if self.closed.get() {
+            drop_quietly(callback);
+        } else {
+            self.ready.borrow_mut().push_callback(callback);
+        }
+    }
+
+    /// Adds a woken task. If `is_polling`, the task wakes itself, and goes behind all that is due by the next turn.
+    pub(super) fn push_woken(&self, key: usize, is_polling: bool) {
+        if self.closed.get() {
+            return;
+        }
+        let mut ready = self.ready.borrow_mut();
+        if is_polling {
+            ready.push_yielded(key);
+        } else {
+            ready.push_woken(key);
+        }
+    }
+
+    pub(crate) fn pop(&self) -> Option<ReadyEntry> {
+        self.ready.borrow_mut().pop()
+    }
+
+    pub(crate) fn take_spawned(&self) -> Option<Task> {
+        self.ready.borrow_mut().take_spawned()
+    }
+
+    pub(crate) fn take_callback(&self) -> Option<Callback> {
+        self.ready.borrow_mut().take_callback()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.ready.borrow().len()
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
+    /// If tasks were pushed while the loop wasn't running, calls the host's hook.
+    pub(crate) fn tell_host(&self) {
+        if self.inbox.has_hook()
+            && self.len() > 0
+            && current::with_loop_of(&self.inbox, |_| ()).is_none()
+        {
+            self.inbox.tell_host();
+        }
+    }
+
+    /// Begins a turn. Moves three groups behind what is ready: first the due timers, then the posts of other threads, then
+    /// the tasks that woke themselves.
+    pub(crate) fn gather_due(&self, now: impl FnOnce() -> Instant) {
+        if !self.timers.borrow().is_empty() {
+            // All are taken at once. If one of these wakers sets a timer, that is for the next turn.
+            let due = self.timers.borrow_mut().take_due(now());
+            due.into_iter().for_each(wake);
+        }
+        if self.inbox.may_have_posts() {
+            self.take_posts();
+        }
+        self.ready.borrow_mut().begin_turn();
+    }
+
+    fn take_posts(&self) {
+        let mut posts = self.drained.take();
+        self.inbox.take(&mut posts);
+        for post in posts.drain(..) {
+            match post {
+                Post::Wake(task_waker) => task_waker.taken_from_inbox(self),
+                Post::Callback(callback) => self.push_callback(callback),
+            }
+        }
+        if posts.capacity() <= SMALL {
+            self.drained.replace(posts);
+        }
+    }
+
+    /// Whether the loop is as good as new: it holds nothing, and no handle or waker but `spare` task wakers refers to it.
+    pub(crate) fn is_pristine(self: &Rc<Self>, spare: usize) -> bool {
+        // A new reference needs an old one, so a count never rises from the lowest value. A stale count is too high, never
+        // too low. A thread posts first and drops its reference later. So if the count is low, each post is visible to
+        // `has_posts`.
+        let is_alone = Rc::strong_count(self) == 1
+            && Arc::strong_count(&self.main) == 1
+            && Arc::strong_count(&self.inbox) == 2 + spare;
+        let mut timers = self.timers.borrow_mut();
+        let is_unused = self.len() == 0 && timers.next_deadline().is_none();
+        is_alone && is_unused && !self.inbox.has_posts()
+    }
+
+    /// Called while nothing is ready. Frees large buffers.
+    pub(crate) fn shrink(&self) {
+        self.ready.borrow_mut().shrink();
+    }
+
+    /// Ends a poll. After it, a new task waker may have the same address.
+    pub(crate) fn end_poll(&self) {
+        self.polling.set(NO_KEY);
+    }
+
+    pub(crate) fn begin_main(&self) -> MainGuard<'_> {
+        self.main.begin_main();
+        MainGuard(self)
+    }
+
+    /// Closes the inbox. Returns what will never run, to be dropped in this order.
+    pub(crate) fn close(&self) -> (ReadyQueue, Vec<Post>) {
+        self.closed.set(true);
+        let posts = self.inbox.close();
+        (self.ready.take(), posts)
+    }
+}
+
+/// While this guard exists, a wake of the main future queues it.
+#[must_use]
+pub(crate) struct MainGuard<'a>(&'a Scheduler);
+
+impl Drop for MainGuard<'_> {
+    fn drop(&mut self) {
+        if self.0.main.end_main() {
+            self.0.ready.borrow_mut().remove_woken(MAIN_KEY);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The target of a task's wakers: what a wake does to schedule its task.
+//!
+//! | phase of a task | what may touch it | its flags | a wake on the loop's thread | a wake on another thread |
+//! | --- | --- | --- | --- | --- |
+//! | *spawned*, in the ready queue | a turn, the loop's end | no waker yet | | |
+//! | *idle*, in the slab | the loop's end | none | sets `scheduled`, queues the key | sets `posted`, posts the waker |
+//! | *posted*, in the slab | the loop's end | `posted` | sets `scheduled`, queues the key | nothing |
+//! | *scheduled*, in the slab | a turn, the loop's end | `scheduled` | nothing | sets `posted`, posts the waker |
+//! | *scheduled*, in the slab | a turn, the loop's end | both | nothing | nothing |
+//! | *polled* | this turn | begins without `scheduled` | as above, by the flags | as above, by the flags |
+//! | *done*, dropped | nothing | any | may set `scheduled`, queues nothing | may post, which queues nothing |
+//!
+//! All that touches a task runs on the loop's thread. `scheduled` and `key` belong to that thread too. `posted` is shared.
+//! The loop clears `posted` when it takes the post; then it sets `scheduled` and queues the key, unless `scheduled` is set.
+//! It clears `scheduled` just before the poll. A wake that comes during the poll causes one more poll.
+//! In the first poll the task has no key yet. If it is woken then, the key is queued after that poll.
+//! While the loop isn't running, a wake on its thread does what a wake on another thread does.
+
+use crate::event_loop::current;
+use crate::event_loop::join_cell::Abort;
+use crate::event_loop::scheduler::{Inbox, Post, Scheduler};
+use crate::sync::{Arc, AtomicBool, AtomicUsize, Ordering, impl_wake};
+
+pub(crate) struct TaskWaker {
+    inbox: Arc<Inbox>,
+    /// The task's key in the slab. The loop's thread only.
+    key: AtomicUsize,
+    /// The key is in the ready queue. The loop's thread only.
+    scheduled: AtomicBool,
+    /// The task is to be dropped instead of polled. An abort sets it before the wake. The cell's own flag serves aborts
+    /// before the first poll. Reading that one at each poll costs a virtual call: 8 % of a wake and a poll.
+    aborted: AtomicBool,
+    /// The waker is in the inbox, or about to be. Set by the thread that posts it, cleared by the loop.
+    posted: AtomicBool,
+}
+
+/// The key of a task that is not in the slab.
+pub(crate) const NO_KEY: usize = usize::MAX;
+
+/// The key of the main future.
+pub(crate) const MAIN_KEY: usize = NO_KEY - 1;
+
+impl TaskWaker {
+    pub(crate) fn new(inbox: Arc<Inbox>, key: usize) -> Self {
+        Self {
+            inbox,
+            key: AtomicUsize::new(key),
+            scheduled: AtomicBool::new(false),
+            aborted: AtomicBool::new(false),
+            posted: AtomicBool::new(false),
+        }
+    }
+
+    /// Sets the key. If the task was woken before, queues it now.
+    pub(crate) fn set_key(&self, key: usize, scheduler: &Scheduler) {
+        self.key.store(key, Ordering::Relaxed);
+        if self.is_scheduled() && key != NO_KEY {
+            scheduler.push_woken(key, true);
+        }
+    }
+
+    pub(crate) fn is_scheduled(&self) -> bool {
+        self.scheduled.load(Ordering::Relaxed)
+    }
+
+    /// Begins a poll. A wake from here on causes one more poll.
+    pub(crate) fn begin_poll(self: &Arc<Self>, scheduler: &Scheduler) {
+        scheduler.polling.set(Arc::as_ptr(self).addr());
+        self.scheduled.store(false, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_aborted(&self) -> bool {
+        self.aborted.load(Ordering::Relaxed)
+    }
+
+    /// Queues the task, unless it is queued already. Called on the loop's thread.
+    pub(crate) fn schedule(&self, scheduler: &Scheduler) {
+        if !self.is_scheduled() {
+            self.scheduled.store(true, Ordering::Relaxed);
+            let key = self.key.load(Ordering::Relaxed);
+            if key != NO_KEY {
+                let is_polling = scheduler.polling.get() == std::ptr::from_ref(self).addr();
+                scheduler.push_woken(key, is_polling);
+            }
+        }
+    }
+
+    /// Begins a main future: from here on, a wake queues `MAIN_KEY`.
+    /// A leftover waker of an earlier main future may have set `scheduled`. So it is cleared.
+    pub(super) fn begin_main(&self) {
+        self.key.store(MAIN_KEY, Ordering::Relaxed);
+        self.scheduled.store(false, Ordering::Relaxed);
+    }
+
+    /// Ends a main future. `true` if `MAIN_KEY` is still in the ready queue.
+    #[must_use]
+    pub(super) fn end_main(&self) -> bool {
+        self.key.store(NO_KEY, Ordering::Relaxed);
+        self.is_scheduled()
+    }
+
+    /// Makes it like new, for another task. `&mut` proves that no waker is left.
+    pub(crate) fn reset(&mut self) {
+        self.key.store(NO_KEY, Ordering::Relaxed);
+        self.scheduled.store(false, Ordering::Relaxed);
+        self.aborted.store(false, Ordering::Relaxed);
+        self.posted.store(false, Ordering::Relaxed);
+    }
+
+    /// Called when the loop has taken the waker from the inbox.
+    pub(super) fn taken_from_inbox(&self, scheduler: &Scheduler) {
+        // Pairs with the swap in `wake`. A thread that finds `posted` set posts nothing. The next poll must see that
+        // thread's writes, so this swap acquires them. A plain store would acquire nothing.
+        self.posted.swap(false, Ordering::AcqRel);
+        self.schedule(scheduler);
+    }
+
+    fn wake(self: &Arc<Self>) {
+        let here = current::with_loop_of(&self.inbox, |scheduler| self.schedule(scheduler));
+        // Pairs with the swap in `taken_from_inbox`.
+        if here.is_none() && !self.posted.swap(true, Ordering::AcqRel) {
+            // If the loop has ended, it refuses the post. Then no task is left to wake.
+            let _ = self.inbox.post(Post::Wake(self.clone()));
+        }
+    }
+}
+
+impl_wake!(TaskWaker);
+
+impl Abort for TaskWaker {
+    fn abort(self: Arc<Self>) {
+        self.aborted.store(true, Ordering::Relaxed); // Visible to the loop by the wake.
+        self.wake();
+    }
+}

@@ -1,0 +1,33 @@
+//! What the pool knows of a job: it can be run, or refused.
+
+use crate::pool::refusal::Refusal;
+use crate::sync::Arc;
+use std::panic::Location;
+
+/// A job as the pool sees it.
+pub trait Run: Send + Sync {
+    /// Runs the job, unless it was cancelled.
+    fn run(self: Arc<Self>, runner: &mut dyn Runner);
+    /// Completes the job without running it. Its caller gets `why`.
+    fn refuse(&self, why: Refusal);
+    fn submitted_at(&self) -> &'static Location<'static>;
+}
+
+/// A job in a queue.
+pub type Queued = Arc<dyn Run>;
+
+/// The thread that runs a job, as the job sees it.
+pub trait Runner {
+    /// Called before the job's result becomes visible. From here on the thread counts as searching. So if a caller submits
+    /// another job in response to the result, this thread takes it, and no second one is started.
+    fn start_searching(&mut self);
+    /// Undoes `start_searching`, because user code runs first and may take long. `done`: the result is visible.
+    fn enter_user_code(&mut self, done: bool);
+}
+
+/// If a job is refused, no thread has to be told.
+impl Runner for () {
+    fn start_searching(&mut self) {}
+
+    fn enter_user_code(&mut self, _done: bool) {}
+}
