@@ -73,8 +73,8 @@ fn an_async_function_runs_at_home_and_its_result_comes_back() {
 }
 
 // Threads: the one worker, whose job begins to wait in `syncify`; the loop's thread, which submits the nested call.
-// Decided by: the lock of `Threads`: `Registry::release_slot` makes the worker inactive and updates the flags of `Awake`,
-// so the submitter doesn't find the pool full.
+// Decided by: the lock of `Threads`: `Registry::release_slot` makes the worker inactive and updates the flags of `Awake`, so
+// the submitter doesn't find the pool full.
 // Mutant: a released slot is not free for others.
 #[test]
 fn a_call_nested_in_a_call_finds_a_thread_in_a_pool_of_one() {
@@ -108,7 +108,7 @@ fn a_job_queued_before_the_worker_waits_for_it_is_run() {
 }
 
 // Threads: the one worker, whose job begins to wait; the loop's thread, which submits another.
-// Decided by: the fences of `Awake::after_push` and `Registry::release_slot`: the submitter sees the free slot, or the
+// Decided by: the fences of `Awake::fence_and_read` and `Registry::release_slot`: the submitter sees the free slot, or the
 // worker sees the job.
 // Mutant: a worker releases its slot and looks without a fence.
 #[test]
@@ -134,8 +134,8 @@ impl Drop for Bell {
 }
 
 // Threads: a worker, which begins to wait for the loop; the loop's thread, which ends it.
-// Decided by: the inbox's lock: `Inbox::post` comes before `Inbox::close`, and the closure is dropped or has become a
-// task that is, or it is refused. Each of the three answers the cell (`RemoteSpawn` and `Task`, in their drops).
+// Decided by: the inbox's lock: `Inbox::post` comes before `Inbox::close`, and the closure is dropped or has become a task
+// that is, or it is refused. Each of the three answers the cell (`RemoteSpawn` and `Task`, in their drops).
 // Mutant: a post to a closed loop is left in its inbox.
 #[test]
 fn a_worker_that_waits_is_answered_when_the_loop_ends() {
@@ -194,8 +194,8 @@ fn a_worker_whose_caller_goes_away_is_answered_wherever_it_waits() {
 }
 
 // Threads: a worker, whose job begins to wait in `JoinHandle::join`; the caller, which drops the call.
-// Decided by: the lock of the links: `CallState::cancel` finds the thread's waker, or `CallState::begin_wait` finds that
-// the caller has gone.
+// Decided by: the lock of the links: `CallState::cancel` finds the thread's waker, or `CallState::begin_wait` finds that the
+// caller has gone.
 // Mutant: a cancel doesn't wake the thread that waits for a task.
 #[test]
 fn a_worker_whose_caller_goes_away_waits_no_longer_for_a_task() {
@@ -328,8 +328,8 @@ fn of_two_futures_gathered_and_woken_at_once_both_are_polled() {
 }
 
 // Threads: two wakers of one gathered future; the loop's thread, which polls it.
-// Decided by: the swaps of `queued` in `ChildWaker::wake` and `Gather::poll`: the wake that finds it set is seen by the
-// poll that comes after the other swap.
+// Decided by: the swaps of `queued` in `ChildWaker::wake` and `Gather::poll`: what came before a wake that finds it set is
+// seen by the poll after the other swap.
 // Mutant: a gathered future's flag is taken with a relaxed swap.
 #[test]
 fn of_two_wakes_of_one_gathered_future_neither_is_lost() {

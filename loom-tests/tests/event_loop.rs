@@ -173,7 +173,7 @@ fn a_host_that_was_told_finds_the_post_in_its_next_tick() {
 
 // Threads: the loop's thread, which sleeps until a deadline; a thread that wakes the future before, at or after that.
 // Decided by: the parker's lock (`Parker::park`, `Parker::unpark`) and the inbox's: the deadline, or the post is seen.
-// Mutant: none of its own. It adds that a post at the deadline neither ends the wait too early nor is taken for its end.
+// Mutant: none of its own. It adds that a wait that ends in time sees what was written before the wake.
 #[test]
 fn a_timeout_against_a_wake_ends_one_way_or_the_other() {
     explore(|| {

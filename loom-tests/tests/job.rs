@@ -37,8 +37,8 @@ fn a_result_comes_with_all_that_the_job_wrote() {
 }
 
 // Threads: a worker, which ends the job; the caller, which looks at the limiter when it has the result.
-// Decided by: the flag `is_ending`, under the job's lock: `Job::finish` clears it after `CallState::end`, which gives
-// the permit back.
+// Decided by: the flag `is_ending`, under the job's lock: `Job::finish` clears it after `CallState::end`, which gives the
+// permit back.
 // Mutant: a job's result can be seen while its permit is given back.
 #[test]
 fn what_a_job_held_is_gone_before_its_result_is_seen() {
@@ -215,7 +215,8 @@ impl Drop for Hook {
 }
 
 // Threads: a worker, which drops its reference to the job; a caller, which takes the result and drops the other one.
-// Decided by: `Runner::keep_busy` at the end of `Job::run`, before the worker's reference goes, and the host's hook with it.
+// Decided by: `Runner::enter_user_code` at the end of `Job::run`, before the worker's reference goes, and the host's hook
+// with it.
 // Mutant: a worker counts as searching while a host's hook goes with its job.
 #[test]
 fn a_hook_that_goes_with_the_last_of_a_job_finds_its_thread_not_counted_on() {

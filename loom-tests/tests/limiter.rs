@@ -81,8 +81,8 @@ fn a_raise_against_a_release_lets_all_in() {
 }
 
 // Threads: a thread that gives the token back; one that asks for it.
-// Decided by: the limiter's lock: `LimiterState::enqueue` finds the token free, or `Limiter::release` grants it to the
-// place in line.
+// Decided by: the limiter's lock: `LimiterState::enqueue` finds the token free, or `Limiter::release` grants it to the place
+// in line.
 // Mutant: an acquire gets in line one lock after it found no token.
 #[test]
 fn an_acquire_against_a_release_is_let_in() {

@@ -24,7 +24,7 @@ fn end(pool: &Pool) {
 }
 
 // Threads: a submitter; the last worker, which falls asleep.
-// Decided by: the fences of `Awake::after_push` and `Awake::before_last_look`: one of the two sees the other's store.
+// Decided by: the fences of `Awake::fence_and_read` and `Awake::fence_before_scan`: one of the two sees the other's store.
 // Mutant: a worker falls asleep and looks without a fence.
 #[test]
 fn a_submit_against_the_last_workers_falling_asleep_is_run() {
@@ -57,7 +57,7 @@ fn two_submits_at_the_cap_are_both_run_by_its_one_thread() {
 }
 
 // Threads: a submitter, which wakes the last worker; that worker, whose `keep_alive` is over.
-// Decided by: the lock of `Threads`: the thread takes itself out of the list of sleepers (`Threads::wake_up` in
+// Decided by: the lock of `Threads`: the thread takes itself out of the list of sleepers (`Threads::remove_sleeper` in
 // `Worker::sleep`) and ends, or `Threads::choose` has taken it out, and it goes on.
 // Mutant: a worker that times out ends though it was woken.
 #[test]
@@ -72,7 +72,7 @@ fn a_submit_against_the_retirement_of_the_last_worker_is_run() {
 }
 
 // Threads: a submitter; a thread that shuts the pool down.
-// Decided by: the fences of `Awake::after_push` and `Registry::close`, which sets `closed` before it: the submitter sees
+// Decided by: the fences of `Awake::fence_and_read` and `Registry::close`, which sets `closed` before it: the submitter sees
 // the flag after its push and answers the job itself, or the shutdown finds the job in the queue.
 // Mutant: a submitter doesn't ask for a close after its push.
 #[test]
@@ -122,7 +122,7 @@ fn the_last_handle_of_a_pool_dropped_ends_its_threads_and_no_job() {
 }
 
 // Threads: a submitter of two jobs; the worker that begins the first one, which waits for the second.
-// Decided by: the fences of `Awake::after_push` and of `Worker::stop_searching`: the submitter finds that no thread
+// Decided by: the fences of `Awake::fence_and_read` and of `Worker::stop_searching`: the submitter finds that no thread
 // searches, or the worker finds the second job, and wakes or starts a thread for it.
 // Mutant: a worker that stops searching wakes or starts none for the rest.
 #[test]
@@ -143,8 +143,8 @@ fn two_jobs_at_once_get_a_thread_each() {
 }
 
 // Threads: two submitters; the worker that begins the one job, which waits for the other; a worker that falls asleep.
-// Decided by: the fences of `Awake::after_push`, `Worker::stop_searching` and `Worker::rest`: a job pushed while the only
-// searching thread leaves is seen by that thread, or its submitter finds no thread awake.
+// Decided by: the fences of `Awake::fence_and_read`, `Worker::stop_searching` and `Worker::rest`: a job pushed while the
+// only searching thread leaves is seen by that thread, or its submitter finds no thread awake.
 // Mutant: a worker that stops searching looks back without a fence.
 #[test]
 fn two_jobs_of_two_submitters_get_a_thread_each() {
@@ -165,8 +165,8 @@ fn two_jobs_of_two_submitters_get_a_thread_each() {
 }
 
 // Threads: two workers, as many as there are cores, whose jobs wait for the third job; the watcher.
-// Decided by: the lock of `Threads`, under which the watcher reads what the others have taken (`Threads::progress`).
-// Where that is nothing, it runs the job itself (`Worker::step_in`).
+// Decided by: the lock of `Threads`, under which the watcher reads what the others have taken (`Threads::progress`). Where
+// that is nothing, it runs the job itself (`Worker::step_in`).
 // Mutant: a watcher never steps in.
 #[test]
 fn jobs_beyond_the_cores_that_wait_for_each_other_get_a_thread_each() {
@@ -195,8 +195,8 @@ impl Wake for Stranger {
 }
 
 // Threads: a worker that calls a waker which isn't ours and waits; a submitter of the job that ends that wait.
-// Decided by: `Runner::keep_busy` in `Job::finish`, before the waker is called: the worker takes itself out of `Awake`,
-// fences and looks into the queues (`Worker::stop_searching`).
+// Decided by: `Runner::enter_user_code` in `Job::finish`, before the waker is called: the worker takes itself out of
+// `Awake`, fences and looks into the queues (`Worker::stop_searching`).
 // Mutant: a worker counts as searching while it calls a waker that isn't ours.
 #[test]
 fn a_worker_whose_caller_has_a_waker_that_waits_is_not_counted_on() {
@@ -228,7 +228,7 @@ fn a_job_that_joins_another_gives_it_its_place() {
 }
 
 // Threads: a submitter of two jobs, the second of which joins the first; the one worker, which may fall asleep in between.
-// Decided by: the fences of `Awake::after_push` and `Awake::before_last_look`. The one thread runs the jobs in their
+// Decided by: the fences of `Awake::fence_and_read` and `Awake::fence_before_scan`. The one thread runs the jobs in their
 // order, so the first is done when it is joined.
 // Mutant: a submitter pushes and looks without a fence.
 #[test]
@@ -265,7 +265,7 @@ fn a_job_taken_by_its_owner_or_a_thief_is_run_once() {
 
 // Threads: a worker whose wait is over and whose job then pushes into its own queue; the thread that took its slot.
 // Decided by: the lock of `Threads` in `Worker::rest`: the one of the two that is surplus there gives its own queue's jobs
-// back (`Registry::return_some`) before it sleeps.
+// back (`Registry::return_batch`) before it sleeps.
 // Mutant: a surplus worker sleeps with jobs in its own queue.
 #[test]
 fn a_worker_that_goes_on_as_its_substitute_starts_leaves_no_job_behind() {
@@ -300,8 +300,8 @@ fn two_shutdowns_at_once_both_end() {
 }
 
 // Threads: a worker whose job shuts down its own pool; another thread that does the same.
-// Decided by: the lock of `Threads`: `Threads::is_shut_down_for` compares the threads that are left with `in_shutdown`,
-// so the job waits for none that waits in a shutdown, itself included.
+// Decided by: the lock of `Threads`: `Threads::is_shut_down_for` compares the threads that are left with `in_shutdown`, so
+// the job waits for none that waits in a shutdown, itself included.
 // Mutant: a job in a shutdown is waited for by another one.
 #[test]
 fn a_job_that_shuts_its_own_pool_down_against_another_that_does() {
@@ -331,7 +331,7 @@ fn a_job_sees_what_its_submitter_wrote() {
 }
 
 // Threads: a busy worker, which pushes into its own queue the job that it waits for; a second worker, which steals it.
-// Decided by: the look of `Worker::last_look` into the own queues of all active threads, under the lock of `Threads`.
+// Decided by: the look of `Worker::scan_all` into the own queues of all active threads, under the lock of `Threads`.
 // Mutant: a worker falls asleep without a last look.
 #[test]
 fn a_job_left_in_the_queue_of_a_busy_worker_is_stolen() {

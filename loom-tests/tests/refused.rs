@@ -24,8 +24,8 @@ fn submit(pool: &Pool, gone: &Arc<AtomicUsize>) {
 }
 
 // Threads: two submitters, whose threads the system refuses.
-// Decided by: the lock of `Threads` in `Registry::see_to_refused`: the start that leaves no active thread behind answers
-// all that is queued.
+// Decided by: the lock of `Threads` in `Registry::see_to_refused`: the start that leaves no active thread behind answers all
+// that is queued.
 // Mutant: a refused start answers no job.
 #[test]
 fn two_jobs_whose_threads_are_refused_are_both_answered() {

@@ -43,8 +43,8 @@ fn a_task_that_wakes_itself_in_a_later_poll_is_polled_again() {
 }
 
 // Threads: two wakers of the main future; the loop's thread, which takes it from the inbox.
-// Decided by: the swaps of `posted` in `TaskWaker::wake` and `TaskWaker::taken_from_inbox`: the waker that finds it set is
-// seen by the poll that comes after the other swap.
+// Decided by: the swaps of `posted` in `TaskWaker::wake` and `TaskWaker::taken_from_inbox`: what the waker that finds it set
+// has written is seen by the poll after the other swap.
 // Mutant: a wake sets its task waker's posted flag with a relaxed swap.
 #[test]
 fn of_two_wakers_at_once_neither_is_lost() {
@@ -64,8 +64,8 @@ fn of_two_wakers_of_a_task_neither_is_lost() {
 }
 
 // Threads: the loop's thread, whose task ends and is followed by another; a late waker of the first.
-// Decided by: `TaskSlab::recycle`: a task waker is used again only if `Arc::get_mut` finds it unshared. Until then its key
-// is `NO_KEY` (`EventLoop::poll`).
+// Decided by: `EventLoop::poll`, which sets the key of an ended task's waker to `NO_KEY`; `TaskSlab::recycle`, which uses a
+// task waker again only if `Arc::get_mut` finds it unshared.
 // Mutant: none of its own. It adds that a late wake, before or after the end, polls no task that comes next.
 #[test]
 fn a_wake_as_the_task_completes_is_no_wake_of_the_next_one() {
@@ -214,7 +214,7 @@ fn an_abort_against_completion_loses_neither_the_value_nor_the_answer() {
 // Threads: a late waker of a main future; the loop's thread, which has ended the loop or caches it.
 // Decided by: the inbox's lock: `Inbox::post` comes before `Inbox::close`, and the post is dropped with the loop, or it is
 // refused.
-// Mutant: none of its own. It adds that a wake against the end of the loop ends, and leaves nothing behind.
+// Mutant: none of its own. It adds that such a wake returns, on a loop that is about to end or has ended.
 #[test]
 fn a_wake_after_the_loop_has_ended_does_nothing() {
     explore(|| {
@@ -343,8 +343,8 @@ fn a_task_spawned_where_another_was_aborted_runs() {
 }
 
 // Threads: a thread that aborts a task and drops its handle; the loop's thread, which polls the task for the first time.
-// Decided by: the cell's lock in `JoinCell::set_abort_target`, which `Task::first_poll` calls without a handle too: it
-// finds `aborted`.
+// Decided by: the cell's lock in `JoinCell::set_abort_target`, which `Task::first_poll` calls without a handle too: it finds
+// `aborted`.
 // Mutant: a task whose handle is gone by now doesn't ask for an abort.
 #[test]
 fn a_task_that_is_aborted_and_let_go_of_in_its_first_poll_is_dropped() {

@@ -32,8 +32,8 @@ fn park(parker: Arc<Parker>) -> Queued {
 }
 
 // Threads: a watcher, which lies down; a submitter, which leaves its job to it; a thread that takes the job before that.
-// Decided by: the fences of `Awake::after_push` and `Worker::lie_down`: the submitter sees the watch ended, or the watcher
-// sees the job and watches on.
+// Decided by: the fences of `Awake::fence_and_read` and `Worker::lie_down`: the submitter sees the watch ended, or the
+// watcher sees the job and watches on.
 // Mutant: a watcher lies down and looks without a fence.
 #[test]
 fn a_job_left_to_a_watcher_that_lies_down_is_run() {
@@ -80,8 +80,8 @@ fn a_job_in_a_busy_threads_own_queue_is_seen_by_the_one_that_falls_asleep_or_sea
 }
 
 // Threads: a worker that takes a batch, and waits in its first job; a searching thread, which begins a job.
-// Decided by: the flag `local_jobs`, which `Worker::stop_searching` sets for the batch before the worker is out of
-// `Awake`: the thread that stops searching last sees it, and wakes or starts one more.
+// Decided by: the flag `local_jobs`, which `Worker::stop_searching` sets for the batch before the worker is out of `Awake`:
+// the thread that stops searching last sees it, and wakes or starts one more.
 // Mutant: a worker that takes a batch doesn't announce it.
 #[test]
 fn the_rest_of_a_batch_is_seen_by_a_searching_thread() {
@@ -107,7 +107,7 @@ fn the_rest_of_a_batch_is_seen_by_a_searching_thread() {
 }
 
 // Threads: a submitter, which takes no lock since the pool is full; a thread that shuts the pool down.
-// Decided by: the fences of `Awake::after_push` and `Registry::close`: the submitter sees `closed`, or the shutdown sees
+// Decided by: the fences of `Awake::fence_and_read` and `Registry::close`: the submitter sees `closed`, or the shutdown sees
 // the job.
 // Mutant: a close drains the queues without a fence.
 #[test]
@@ -125,8 +125,8 @@ fn a_submit_to_a_full_pool_against_its_shutdown_is_answered() {
 }
 
 // Threads: a submitter of a lone job; a watcher.
-// Decided by: `Registry::submit`, for which a watch is not enough where the queues were empty: `Registry::wake_or_start`
-// has a thread search at once.
+// Decided by: `Registry::submit`, for which a watch is not enough where the queues were empty: `Registry::wake_or_start` has
+// a thread search at once.
 // Mutant: a watcher is enough for a lone job.
 #[test]
 fn a_lone_job_is_not_left_to_the_watcher() {
@@ -140,8 +140,8 @@ fn a_lone_job_is_not_left_to_the_watcher() {
 }
 
 // Threads: a worker whose wait is over; the thread that took its slot, and falls asleep.
-// Decided by: the lock of `Threads`: `Registry::reacquire_slot` makes the worker active and sets the flags of `Awake` in
-// one step.
+// Decided by: the lock of `Threads`: `Registry::reacquire_slot` makes the worker active and sets the flags of `Awake` in one
+// step.
 // Mutant: a worker that has its slot back doesn't update the flags.
 #[test]
 fn a_worker_that_goes_on_says_so() {
@@ -168,8 +168,8 @@ impl Drop for Waits {
 }
 
 // Threads: the one worker and the job's caller, of which the last to drop the job drops a hook that waits for another job.
-// Decided by: `Runner::keep_busy` at the end of `Job::run`: the worker doesn't count as searching while the hook goes. Its
-// wait releases the slot (`slot::release` in `wait::block_on`).
+// Decided by: `Runner::enter_user_code` at the end of `Job::run`: the worker doesn't count as searching while the hook goes.
+// Its wait releases the slot (`slot::release` in `wait::block_on`).
 // Mutant: a worker counts as searching while a host's hook goes with its job.
 #[test]
 fn a_worker_that_waits_when_its_job_is_done_releases_its_slot() {
@@ -214,7 +214,7 @@ fn a_watcher_that_the_system_refuses_leaves_no_job_behind() {
 }
 
 // Threads: a thread that starts a searching one, which is refused; a submitter, which counts on that.
-// Decided by: the fences of `Awake::after_push` and `Registry::see_to_refused`: the submitter sees that no thread
+// Decided by: the fences of `Awake::fence_and_read` and `Registry::see_to_refused`: the submitter sees that no thread
 // searches, or the refused start sees the job.
 // Mutant: a refused start looks into the queues without a fence.
 #[test]
@@ -291,7 +291,7 @@ fn a_shutdown_answers_jobs_that_are_on_their_way_to_a_workers_own_queue() {
 }
 
 // Threads: a worker whose job begins to wait, and which gives its own queue back; a thread that shuts the pool down.
-// Decided by: the lock of `Threads`: `Registry::return_some` moves a job, and `Registry::take_all` scans, under it.
+// Decided by: the lock of `Threads`: `Registry::return_batch` moves a job, and `Registry::take_all` scans, under it.
 // Mutant: what a worker gives back as it begins to wait is on its way without the lock.
 #[test]
 fn a_shutdown_answers_jobs_that_a_worker_gives_back_as_it_begins_to_wait() {
