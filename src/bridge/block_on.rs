@@ -1,8 +1,9 @@
-//! A thread waits for an async function or for a task. The function runs on the thread's home loop or on a temporary one.
+//! A thread waits for an async function or for a task. The function runs on the job's loop, on a named one,
+//! or on a temporary one.
 //!
 //! The rule: a cancel of the job that waits here is never lost.
-//! If `begin_wait` comes first, the cancel finds the wait and ends it. Else `begin_wait` fails, and the wait ends here.
-//! In `syncify` and `block_on`, the task is aborted. They return `Cancelled` after the future is gone.
+//! If `begin_wait` comes first, the cancel finds the wait and ends it. If the cancel comes first, `begin_wait` fails.
+//! `syncify` and `block_on` abort the task then, and return `Cancelled` after the future is gone.
 //! `JoinHandle::join` ends the wait only. The task runs on.
 
 use crate::bridge::call::{Call, current_call, enter_call};
@@ -215,7 +216,7 @@ where
 ///
 /// async fn fetch() -> io::Result<String> { Ok("text".into()) }
 ///
-/// // Two failures, each of its own: that there was no answer, and what the answer was.
+/// // The first `?` is for a call without an answer, the second for an error in the answer.
 /// fn length() -> io::Result<usize> {
 ///     let text = syncify(fetch)()??;
 ///     Ok(text.len())

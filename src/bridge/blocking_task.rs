@@ -1,10 +1,13 @@
 //! The caller's side of a job: submits it, waits for it, or goes away.
 //!
-//! | phase | from | to |
+//! | from | event | to |
 //! | --- | --- | --- |
-//! | *not yet submitted* | `asyncify(f)(..)` | *submitted* at the first poll; with a limiter, *in line* |
-//! | *in line* | a limiter | *submitted* when there is a token |
-//! | *submitted* | the first poll, a token, or `spawn_blocking(f)` | the result; or a drop, which cancels it |
+//! | | `asyncify(f)(..)` | *not yet submitted* |
+//! | | `spawn_blocking(f)` | *submitted* |
+//! | *not yet submitted* | the first poll, `join` or `detach` | *submitted*; with a limiter, *in line* |
+//! | *in line* | a token | *submitted* |
+//! | *submitted* | the job is done | the result is taken |
+//! | any | a drop | the job is cancelled |
 
 use crate::bridge::acquire::Acquire;
 use crate::bridge::call;
@@ -31,16 +34,17 @@ use std::task::{Context, Poll};
 /// `Send`, so a job may also return the calls that it has made.
 ///
 /// Dropping it cancels the call. If the function hasn't begun, it never runs, and what it captured is dropped at once. If
-/// it runs already, it can't be stopped. It can ask [`check_cancelled`](crate::check_cancelled), an async function that
-/// it waits for is dropped, and its result is dropped on the worker. To let it run instead, [`detach`](Self::detach) it.
+/// it runs already, it can't be stopped. It can ask [`check_cancelled`](crate::check_cancelled). If it waits for an async
+/// function, that is dropped. When it returns, the worker drops its result. To let it run instead,
+/// [`detach`](Self::detach) it.
 /// (A [`JoinHandle`](crate::JoinHandle) differs: if it is dropped, its task runs on.)
 ///
 /// A cancelled call frees what it captured. Its empty job, of 130 to 300 bytes, stays in the queue, and is counted there,
 /// until a thread takes it. While all threads are busy, a million cancelled calls hold up to 300 MB.
 ///
 /// A call may capture or return a call, and that one a third. The drop of the first call drops the whole chain. At most
-/// sixteen drops nest, and each returns when all that its call held is gone. Deeper calls are dropped right after the
-/// value of the sixteenth, so a long chain needs no more stack. Results of tasks that are
+/// sixteen drops nest. Deeper values are put on a list, which the sixteenth drop empties before it returns. So a long chain
+/// needs no more stack. Results of tasks that are
 /// [`JoinHandle`](crate::JoinHandle)s are dropped in the same way. Other nested values are dropped as usual, on the
 /// stack.
 ///
@@ -244,13 +248,10 @@ impl<R> BlockingTask<R> {
         result
     }
 
-    /// The registry that the job goes to, or went to.
+    /// The registry that the job has gone to, or goes to when there is a token.
     fn registry(&self) -> &Arc<Registry> {
         let named = match &self.submission {
-            Submission::NotYet(options) => {
-                let named = options.as_ref().and_then(|options| options.pool.as_ref());
-                named.map(Pool::registry)
-            }
+            Submission::NotYet(_) => unreachable!("`join` submits it first"),
             Submission::InLine(line) => Some(&line.registry),
             Submission::Submitted(named) => named.as_ref(),
         };
@@ -292,6 +293,7 @@ impl<R> BlockingTask<R> {
         let home = self.job.as_ref().and_then(|job| job.call_state().home());
         let home = home.filter(|home| !home.is_closed());
         refuse_loop_thread("BlockingTask::join", home.map(|home| home.inbox.owner()));
+        self.submit(Handle::try_current(), call::permit_holder().is_some());
         let patience = Cell::new(None);
         let mut watch = WaitTracker::new(call::permit_holder(), false);
         let registry = self.registry().clone();

@@ -14,8 +14,8 @@
 //!
 //! The rule: before the result can be seen, the function, what it captured and the permit are gone.
 //!
-//! The function, the result and the waker share one allocation, unless one is large (`large_job`). A small job is fast to
-//! submit: in a burst, most of the time goes into its memory.
+//! The function, the result and the waker share one allocation, unless one is large (`large_job`). In a burst,
+//! allocating the jobs takes most of the time, so a job is small.
 
 use crate::bridge::call::{Call, enter_call};
 use crate::bridge::call_state::{CallState, HeldPermit};
@@ -35,7 +35,7 @@ pub struct Job<F, R> {
 struct JobState<F, R> {
     phase: Phase<F, R>,
     waiter: Option<Waker>,
-    /// The waiter wakes a loop or a parker of this crate, so the call doesn't block. Set with the waiter.
+    /// `waiter` is a waker of this crate, so waking it doesn't block. Set with `waiter`.
     is_own_waker: bool,
     /// The result is stored but hidden, until the worker has given the permit back. The worker sets and clears it.
     is_ending: bool,
@@ -145,8 +145,8 @@ where
         }
     }
 
-    /// Gives the result to the caller. The function and the permit are gone before that, and the thread counts as
-    /// searching.
+    /// Gives the result to the caller. The function and the permit are gone before that, and if no job is queued, the
+    /// thread counts as searching.
     fn finish(&self, result: Result<R, Failure>, runner: &mut dyn Runner) {
         let has_links = self.call_state.has_links();
         if !has_links {

@@ -32,7 +32,8 @@ pub(crate) struct Inbox<T> {
     parker: Parker,
     pub(crate) spin_time: Duration,
     hook: Option<Hook>,
-    /// The hook has been called since the last tick. Set by any thread, cleared by the tick.
+    /// The hook has been called. Set by any thread. Cleared when a tick begins, when `run_until` ends, and when the hook
+    /// panics.
     host_told: AtomicBool,
     owner: ThreadId,
     /// The pool that the loop was built with.
@@ -113,7 +114,8 @@ impl<T> Inbox<T> {
         !self.state.lock().posts.is_empty()
     }
 
-    /// Sleeps until there are posts or `deadline` has come. If there are posts already, returns at once.
+    /// Sleeps until there are posts or `deadline` has come. Returns at once if there are posts, or if a token is left
+    /// from an earlier post.
     /// If an answer is due, or a worker has posted since the last sleep, spins first. A sleep clears both marks.
     pub(crate) fn sleep(&self, deadline: Option<Instant>, is_answer_due: &Cell<bool>) -> Woken {
         let is_due = {

@@ -1,6 +1,7 @@
 //! The word that tells a submitter whether a thread will scan the queues, or has to be woken or started.
 //!
-//! The rule: *no job waits while a thread that may run it sleeps*. While jobs are queued, one of these holds:
+//! The rule: *if a job is queued, the word isn't 0, or a thread is about to wake or start another one*. If only `WATCHED` is
+//! set, the watcher decides, and idle threads may sleep meanwhile. The parts of the word:
 //!
 //! | part of the word | what it means | set and cleared by |
 //! | --- | --- | --- |
@@ -17,10 +18,11 @@
 //!   a thread that leaves   change this word   fence   scan the queues    -> `fence_before_scan`
 //! ```
 //!
-//! A thread leaves when it falls asleep, begins a job, or its job begins to wait. A closing pool fences in the same way.
+//! A thread leaves when it falls asleep, ends its watch, begins a job, or its job begins to wait. A refused thread is taken
+//! out in the same way, and a closing pool fences in the same way.
 //! `SeqCst` fences have one order. If the submitter's fence is first, the leaving thread sees the job. If the leaving
-//! thread's fence is first, the submitter sees the changed word, and wakes or starts a thread. Without the fences both may
-//! read the old value, and the job waits while a thread sleeps.
+//! thread's fence is first, the submitter sees the changed word: if no other thread will scan, it wakes or starts one.
+//! Without the fences both may read the old value, and the job waits while a thread sleeps.
 //!
 //! # Jobs in a worker's own queue
 //! A worker that runs a long job may have jobs in its own queue. The last searching thread doesn't find them in the shared
@@ -33,8 +35,9 @@
 //! | rely | a thread stops searching; fence; if the word is 0 and the flag is set, it wakes or starts a thread |
 //!
 //! - *A comes before B*: the scan sees the pushed job.
-//! - *B comes before A*: the announcing thread's load comes after the clear. It reads the cleared flag and sets it, or it
-//!   reads a later announcement. The next thread that relies on the flag sees either one.
+//! - *B comes before A*: the announcing thread's load comes after the clear. If the flag is clear, it
+//!   sets it. If the flag is set, another worker has set it after the clear. Either way the next thread that relies on the
+//!   flag finds it set.
 //!
 //! [`Threads`]: crate::pool::threads::Threads
 

@@ -1,7 +1,7 @@
 //! What the threads of a pool share. How a job is submitted, and how a thread is chosen for it.
 //!
-//! The lock of [`Threads`] guards which thread does what. A submitter reads [`Awake`] first. It takes the lock only if no
-//! thread will scan the queues.
+//! The lock of [`Threads`] guards which thread does what. A submitter reads [`Awake`] first. It takes the lock if no
+//! thread will scan the queues, or only the watcher and the job is the first one queued.
 
 use crate::pool::awake::{Awake, AwakeState};
 use crate::pool::builder::Settings;
@@ -15,8 +15,7 @@ use crate::sync::{
     available_parallelism, unique_number,
 };
 
-/// If jobs are known to block, so many threads may search at once. Started one at a time, they would start up one after the
-/// other.
+/// If jobs are known to block, so many threads may search at once, so that their start-up times overlap.
 pub(crate) const AT_ONCE: usize = 4;
 
 pub(crate) struct Registry {
@@ -25,13 +24,12 @@ pub(crate) struct Registry {
     pub(crate) settings: Settings,
     /// Jobs from threads outside the pool, and from workers without a slot.
     pub(crate) injector: Injector<Queued>,
-    /// Jobs that a worker gave back from its own queue, because its job waits or it is surplus. They are older than those in
-    /// the injector, so they go first.
+    /// Jobs that a worker gave back from its own queue, because its job waits or it is surplus. They have been in a
+    /// queue that was served, so they go before those in the injector.
     pub(crate) returned: Injector<Queued>,
     pub(crate) threads: Mutex<Threads>,
     pub(crate) awake: Awake,
-    /// Set once, by a shutdown. If a submitter reads `false` too late, the shutdown finds its job in the queues and refuses
-    /// it.
+    /// Set by a shutdown, never cleared. If a submitter reads `false` after its push, the shutdown's scan finds the job.
     pub(crate) closed: AtomicBool,
     pub(crate) refusals: Refusals,
     /// An idle worker spins. Only one at a time does.

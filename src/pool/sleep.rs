@@ -29,7 +29,7 @@ impl Worker {
         }
         registry.update_awake(&threads);
         if !is_surplus {
-            // Cleared before the fence: if a worker pushes and sees the flag set, the scan below finds its job.
+            // Cleared before the fence: if a pushing worker reads the flag from before the clear, the scan finds its job.
             registry.awake.clear_local_jobs();
         }
         registry.awake.fence_before_scan();

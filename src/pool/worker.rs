@@ -10,8 +10,8 @@
 //! | asleep | it is woken for a job | searching | `sleep.rs` |
 //! | asleep | it is woken to keep watch | on watch | `sleep.rs` |
 //! | asleep | `keep_alive` has passed, or the pool ends | end | `sleep.rs` |
-//! | on watch | the others don't take jobs, or a lone job has come | searching | `watch.rs` |
-//! | on watch | the queues are empty | asleep | `watch.rs` |
+//! | on watch | the jobs need one more thread, or a submit or a wait chooses this one | searching | `watch.rs` |
+//! | on watch | no job is queued that another thread may run | asleep | `watch.rs` |
 //!
 //! A worker takes jobs from its own queue, then from the shared ones. If both are empty, it enters the list of sleepers.
 //! Then it scans every queue once more, under the lock: the last look.
@@ -51,11 +51,11 @@ pub(crate) struct Worker {
     pub(super) own_in_a_row: usize,
     /// The thread at which the last check of other workers' queues, or the last sample of the watch, ended.
     pub(super) last_of_others: usize,
-    /// When the worker last took from a shared queue, and how many jobs it had taken before.
+    /// When `batch_limit` was last asked, and how many jobs the worker had taken by then.
     last_batch: Option<(Instant, usize)>,
-    /// The time of that take, for the job that it found.
+    /// The time of that, for the job that was found.
     clock: Option<Instant>,
-    /// A copy of `ThreadInfo::current`.
+    /// A copy of `ThreadInfo::current`. If it is `None`, the next job reads the clock.
     current: Option<CurrentJob>,
 }
 
@@ -65,7 +65,8 @@ pub(crate) fn main(
     local: Local<Queued>,
     role: Role,
 ) {
-    // This thread clears the mark before its first scan: if a further thread is refused, that comes later.
+    // A thread has been started. The clear comes before this thread's first scan, so it can't erase a refusal that the scan
+    // causes.
     registry.refusals.clear();
     let mut worker = Worker::new(registry, thread, local, role);
     let mut next = ControlFlow::Continue(role);
@@ -187,7 +188,7 @@ impl Worker {
         self.stop_searching();
         self.set_current(job.submitted_at());
         self.set_busy(true, true);
-        // The last reference to a job drops what the user's function captured. That may panic.
+        // `run` catches the panics of user code itself. If one gets through, the worker goes on.
         if let Err(payload) = catch_panic(|| job.run(self)) {
             drop_quietly(payload);
         }
@@ -224,8 +225,7 @@ impl Worker {
     /// remain, it wakes or starts others first.
     fn stop_searching(&mut self) {
         let registry = &self.registry;
-        // Only a new batch is unannounced: `submit` announces pushed jobs, and an older batch was announced with its first
-        // job.
+        // `submit` announces pushed jobs. A batch is announced here, with its first job.
         let has_batch = self.own_in_a_row == 0 && !self.context.local.is_empty();
         if has_batch {
             registry.awake.announce_local_jobs();
@@ -253,7 +253,7 @@ impl Worker {
 impl Runner for Worker {
     fn start_searching(&mut self) {
         self.set_busy(false, false);
-        // If jobs are left, another thread is awake already.
+        // If jobs are left, a thread searches or watches, or the pool is full.
         if self.context.local.is_empty() && self.registry.are_shared_empty() {
             self.registry.awake.start_searching();
             self.is_searching = true;
