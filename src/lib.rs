@@ -5,10 +5,10 @@
 //! syncify(g)(args) -> Result<T, SyncifyError>           in such an f: run async g on the loop, and wait for it
 //! run(future) -> T                                      a loop on this thread, until the future is ready
 //! spawn(future) -> JoinHandle<T>                        a task on the current loop; it need not be Send
-//! spawn_blocking(f) -> BlockingTask<R>                  asyncify, once and at once; await it, or .join()
-//! Handle::current().spawn(|| future), .block_on(..)     a loop, from any thread
+//! spawn_blocking(f) -> BlockingTask<R>                  submit f at once; await the result, or .join()
+//! Handle::current().spawn(|| future), .block_on(..)     the same loop, reached from any thread
 //! Pool::builder().max_threads(n).build()                worker threads of one's own
-//! gather(futures).await -> Vec<T>, time::timeout(..)    many at once; not for ever
+//! gather(futures).await -> Vec<T>, time::timeout(..)    wait for many; give up after a time
 //! ```
 //!
 //! [`asyncify`] takes a blocking function and gives back an async one, which runs it on a worker thread
@@ -35,11 +35,12 @@
 //! which are blocking functions.
 //!
 //! What it promises:
-//! - **Nesting never deadlocks**, at any depth and any size of the pool: while a worker waits, its slot is free for
-//!   another. (It keeps its thread; [`max_parked`](PoolBuilder::max_parked) bounds those.)
-//! - **Every wait gets an answer**: if a loop has ended, a pool was shut down, the system refused a thread, or a caller
-//!   has gone away, the wait ends with a typed error. If the signature has no error, it ends with a panic that says so.
-//!   These waits never end: for a loop that isn't run; for a function that never returns; for a token in a deadlock that
+//! - **Nesting never deadlocks**, at any depth and any size of the pool: a worker that waits doesn't count against
+//!   [`max_threads`](PoolBuilder::max_threads). (It keeps its thread, and [`max_parked`](PoolBuilder::max_parked) bounds
+//!   how many wait.)
+//! - **Every wait gets an answer**, but for four: if a loop has ended, a pool was shut down, the system refused a thread,
+//!   or a caller has gone away, the wait ends with a typed error. If the signature has no error, it ends with a panic that
+//!   says so. The four waits that never end: for a loop that isn't run; for a function that never returns; for a token in a deadlock that
 //!   [`Limiter`] can't see; for a queued job, if [`max_threads`](PoolBuilder::max_threads) running jobs wait for it
 //!   outside of this crate (in a channel).
 //! - **The async function runs on its own loop** and need not be `Send`. Only a closure moves between the threads.
