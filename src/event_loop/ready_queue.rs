@@ -47,6 +47,9 @@ impl ReadyQueue {
 
     /// Moves the tasks that yielded in the last turn behind all other entries.
     pub(crate) fn begin_turn(&mut self) {
+        if self.yielded.is_empty() {
+            return;
+        }
         if self.entries.is_empty() {
             std::mem::swap(&mut self.entries, &mut self.yielded);
         } else {
