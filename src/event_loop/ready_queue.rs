@@ -33,7 +33,7 @@ pub(crate) struct ReadyQueue {
 }
 
 /// A buffer with room for more entries than this is freed when it is empty.
-const SMALL: usize = 1024;
+pub(super) const SMALL: usize = 1024;
 
 impl ReadyQueue {
     pub(crate) fn push_woken(&mut self, key: usize) {

@@ -5,7 +5,7 @@
 
 use crate::event_loop::current;
 use crate::event_loop::inbox;
-use crate::event_loop::ready_queue::{Callback, ReadyEntry, ReadyQueue};
+use crate::event_loop::ready_queue::{Callback, ReadyEntry, ReadyQueue, SMALL};
 use crate::event_loop::task::Task;
 use crate::event_loop::task_waker::{MAIN_KEY, NO_KEY, TaskWaker};
 use crate::event_loop::timers::Timers;
@@ -38,9 +38,6 @@ pub(crate) struct Scheduler {
     /// An answer may come soon: a task waits for a job, or a blocked thread called in. `Inbox::sleep` reads and clears it.
     pub(crate) is_answer_due: Cell<bool>,
 }
-
-/// A buffer with room for more entries than this is freed when it is empty.
-const SMALL: usize = 1024;
 
 impl Scheduler {
     pub(crate) fn new(inbox: Inbox) -> Self {

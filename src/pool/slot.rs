@@ -31,7 +31,6 @@ pub(crate) fn release() -> ReleasedSlot {
     if let Some(context) = &context {
         let released = context.registry.release_slot(context, usize::MAX);
         debug_assert!(released);
-        context.has_slot.set(false);
     }
     ReleasedSlot(context)
 }
@@ -44,7 +43,6 @@ pub(crate) fn try_release() -> Option<ReleasedSlot> {
         if !registry.release_slot(context, registry.settings.max_parked) {
             return None;
         }
-        context.has_slot.set(false);
     }
     Some(ReleasedSlot(context))
 }
@@ -67,6 +65,8 @@ impl Registry {
                 break threads;
             }
         };
+        // Before a thread is started below: if that is refused, a host's hook may run here and submit a job.
+        context.has_slot.set(false);
         threads.parked += 1;
         threads.set_inactive(&context.thread);
         threads.wake_shutdown_waiters();
