@@ -37,7 +37,7 @@ impl Handle {
     /// future stays there and need not be `Send`.
     ///
     /// If the loop has ended, or ends before the task, the task is dropped, and its [`SendJoinHandle`] says that it was
-    /// cancelled. If the loop ends or the task is [aborted](SendJoinHandle::abort) before the loop's next turn, `make` is not
+    /// cancelled. If that or an [abort](SendJoinHandle::abort) comes before the loop's next turn, `make` is not
     /// called. If `make` panics, the panic is the task's.
     ///
     /// ```
