@@ -61,6 +61,8 @@ fn time(clock: ClockId) -> Duration {
 pub struct Peer {
     pub name: &'static str,
     pub lap: Box<dyn FnMut() -> Lap>,
+    /// Why it can't take part on this machine, if it can't.
+    pub lack: Option<String>,
 }
 
 impl Peer {
@@ -68,6 +70,15 @@ impl Peer {
         Self {
             name,
             lap: Box::new(lap),
+            lack: None,
+        }
+    }
+
+    /// It isn't run, and the row says why.
+    pub fn left_out(name: &'static str, lack: String) -> Self {
+        Self {
+            lack: Some(lack),
+            ..Self::new(name, || unreachable!("it is left out"))
         }
     }
 

@@ -75,6 +75,9 @@ fn tables(outcomes: &[Outcome], left_out: &[String], machine: &str) -> String {
             // Said once for each row.
             first = Default::default();
         }
+        for (name, lack) in &outcome.left_out {
+            let _ = writeln!(text, "|  |  | {name} | left out: {lack} |  |  |  |  |  |");
+        }
     }
     for left_out in left_out {
         let _ = write!(text, "\n{left_out}\n");

@@ -8,8 +8,10 @@ use crate::lap::{Lap, Peer};
 mod bridges;
 mod bursts;
 mod crowd;
+mod gather;
 mod idle;
 mod memory;
+pub mod pairs;
 mod pool;
 mod python;
 mod tasks;
@@ -57,8 +59,10 @@ pub fn all() -> Vec<Row> {
     let themes = [
         tasks::rows(),
         wakes::rows(),
+        pairs::rows(),
         bridges::rows(),
         pool::rows(),
+        gather::rows(),
         crowd::rows(),
         bursts::rows(),
         temporary::rows(),
