@@ -69,6 +69,7 @@ const BRIDGES: &[&str] = &["tokio", "blocking"];
 const CALLS: &[&str] = &["tokio", "blocking", "rayon"];
 const FOREIGN: &[&str] = &["tokio", "futures-lite"];
 const COMPUTING: &[&str] = &["threadpool", "rayon"];
+const TIMERS: &[&str] = &["tokio", "async-io", "monoio", "compio"];
 const POOLS: &[&str] = &["tokio", "blocking", "threadpool", "rayon"];
 
 pub const BARS: &[Bar] = &[
@@ -102,7 +103,13 @@ pub const BARS: &[Bar] = &[
     bar("W7", Free, 0.7, &["tokio"]),
     bar("W8", Free, 0.6, &["futures"]),
     bar("W8s", Free, 0.3, &["futures"]),
-    bar("W9", Free, 0.9, &["tokio"]),
+    bar("W9", Free, 0.8, &["tokio"]),
+    bar("W9", Free, 1.0, &["monoio"]),
+    bar("W9/1k", Free, 0.8, &["tokio"]),
+    bar("W9/1k", Free, 1.0, &["monoio"]),
+    bar("W9/1M", Free, 0.8, &["tokio"]),
+    bar("W9/1M", Free, 1.0, &["monoio"]),
+    bar("W9f", Free, 0.8, TIMERS),
     bar("W9l", Free, 1.0, &["async-io"]),
     spread("W9/growth", 2.0),
     bar("W10", Free, 1.0, &["async-executor"]),

@@ -82,22 +82,6 @@ impl Peer {
         }
     }
 
-    /// Several laps as one, for work so small that the clock would be a part of it.
-    pub fn repeated(
-        name: &'static str,
-        times: usize,
-        mut lap: impl FnMut() -> Lap + 'static,
-    ) -> Self {
-        Self::new(name, move || {
-            let laps: Vec<Lap> = (0..times).map(|_| lap()).collect();
-            let mean = |of: fn(&Lap) -> f64| laps.iter().map(of).sum::<f64>() / times as f64;
-            Lap {
-                value: mean(|lap| lap.value),
-                cpu: mean(|lap| lap.cpu),
-            }
-        })
-    }
-
     /// What can't be beaten, as one more to be compared with: it takes `value` each time.
     pub fn ideal(value: f64) -> Self {
         Self::limit("ideal", value)
@@ -106,5 +90,17 @@ impl Peer {
     /// What must not be exceeded, as one more to be compared with.
     pub fn limit(name: &'static str, value: f64) -> Self {
         Self::new(name, move || Lap { value, cpu: value })
+    }
+}
+
+/// Several laps as one, for work so small that the clock would be a part of it.
+pub fn repeated(times: usize, mut lap: impl FnMut() -> Lap) -> impl FnMut() -> Lap {
+    move || {
+        let laps: Vec<Lap> = (0..times).map(|_| lap()).collect();
+        let mean = |of: fn(&Lap) -> f64| laps.iter().map(of).sum::<f64>() / times as f64;
+        Lap {
+            value: mean(|lap| lap.value),
+            cpu: mean(|lap| lap.cpu),
+        }
     }
 }

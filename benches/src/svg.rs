@@ -22,6 +22,7 @@ const LINES: &[(&str, Placement, &str)] = &[
     ("W2", Free, "let the other tasks go first"),
     ("W3", Free, "wake another task"),
     ("W9", Free, "make a timer and drop it"),
+    ("W9f", Free, "a timer that fires"),
     ("W10", Free, "memory of a task that waits"),
 ];
 

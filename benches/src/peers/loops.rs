@@ -10,6 +10,7 @@ use futures::future::RemoteHandle;
 use futures::task::LocalSpawnExt;
 use std::future::Future;
 use std::rc::Rc;
+use std::time::Duration;
 
 pub trait Loop: Sized + 'static {
     const NAME: &'static str;
@@ -32,6 +33,23 @@ pub trait Loop: Sized + 'static {
         F::Output: 'static;
     fn join<T: 'static>(task: Self::Task<T>) -> impl Future<Output = T>;
 }
+
+/// A loop with timers.
+pub trait Timers: Loop {
+    fn sleep(duration: Duration) -> impl Future;
+}
+
+macro_rules! timers {
+    ($($name:ident $sleep:path),*) => {
+        $(impl $crate::peers::loops::Timers for $name {
+            fn sleep(duration: std::time::Duration) -> impl Future {
+                $sleep(duration)
+            }
+        })*
+    };
+}
+pub(crate) use timers;
+timers!(Footbridge footbridge::time::sleep, Tokio tokio::time::sleep, AsyncIo async_io::Timer::after);
 
 /// The loop as a peer, or why it is left out.
 pub fn peer<L: Loop, F: FnMut() -> Lap + 'static>(lap: impl FnOnce() -> F) -> Peer {
@@ -58,6 +76,16 @@ macro_rules! each_local_loop {
     }};
 }
 pub(crate) use each_local_loop;
+
+/// One peer for each loop with timers, but glommio: a task of its can't wait for more than 32,767 of them.
+macro_rules! each_timers {
+    ($name:ident => $lap:expr) => {{
+        let mut peers = $crate::peers::each!($name in loops [Footbridge, Tokio, AsyncIo] => $lap);
+        peers.extend($crate::peers::each!($name in rings [Monoio, Compio] => $lap));
+        peers
+    }};
+}
+pub(crate) use each_timers;
 
 pub struct Footbridge(EventLoop);
 
@@ -112,6 +140,8 @@ impl Loop for Tokio {
     fn spawner(&self) -> Self::Spawner {}
 
     fn block_on<F: Future>(&mut self, future: F) -> F::Output {
+        // Constrained, only the first 128 timers that it polls at once would be registered: a budget of tokio's.
+        let future = tokio::task::unconstrained(future);
         self.local.block_on(&self.runtime, future)
     }
 

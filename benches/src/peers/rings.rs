@@ -4,8 +4,8 @@
 //! Each is made by its own builder with nothing else said, monoio's with timers. Where io_uring isn't permitted monoio
 //! falls back on epoll by itself; the other two can't run.
 
-use super::loops::Loop;
 pub use super::loops::peer;
+use super::loops::{Loop, timers};
 use std::fmt::Display;
 use std::future::Future;
 
@@ -13,6 +13,12 @@ use std::future::Future;
 fn said<T>(made: Result<T, impl Display>) -> Option<String> {
     made.err().map(|error| error.to_string())
 }
+
+timers!(
+    Monoio monoio::time::sleep,
+    Glommio glommio::timer::Timer::new,
+    Compio compio::time::sleep
+);
 
 type MonoioTimers<D> = monoio::time::TimeDriver<D>;
 

@@ -5,7 +5,7 @@
 //! process. Only ours: the question isn't which is faster.
 
 use super::Row;
-use crate::lap::{Clock, Lap, Peer};
+use crate::lap::{Clock, Lap, Peer, repeated};
 use footbridge::time::sleep;
 use footbridge::{EventLoop, Limiter, Pool, asyncify, gather, spawn, syncify, yield_now};
 use futures::FutureExt;
@@ -53,7 +53,7 @@ pub fn rows() -> Vec<Row> {
             || {
                 vec![
                     Peer::new("footbridge", || beside_line(IN_LINE)),
-                    Peer::repeated("10 wait", 20, || beside_line(10)),
+                    Peer::new("10 wait", repeated(20, || beside_line(10))),
                 ]
             },
         ),
@@ -64,7 +64,7 @@ pub fn rows() -> Vec<Row> {
             || {
                 vec![
                     Peer::new("footbridge", || passed_along(IN_LINE)),
-                    Peer::repeated("10 wait", 20, || passed_along(10)),
+                    Peer::new("10 wait", repeated(20, || passed_along(10))),
                 ]
             },
         ),

@@ -3,7 +3,7 @@
 //! A row's peers are made in a process of their own, for each placement a fresh one; there they run in turn. To add a
 //! row: write its lap in the file of its theme, list it in that file's `rows`, and its bars in `bars`.
 
-use crate::lap::{Lap, Peer};
+use crate::lap::{Lap, Peer, repeated};
 
 mod bridges;
 mod bursts;
@@ -84,6 +84,6 @@ fn growth(lap: fn(usize) -> Box<dyn FnMut() -> Lap>) -> Vec<Peer> {
         ("1M", LARGEST),
     ]
     .into_iter()
-    .map(|(name, size)| Peer::repeated(name, (LARGEST / 10 / size).max(1), lap(size)))
+    .map(|(name, size)| Peer::new(name, repeated((LARGEST / 10 / size).max(1), lap(size))))
     .collect()
 }
