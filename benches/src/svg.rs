@@ -14,7 +14,7 @@ const LINES: &[(&str, Placement, &str)] = &[
     ("W7", Free, "call an async function from a worker"),
     ("W18a", Free, "await 100,000 blocking calls together"),
     ("W6", Free, "run 100,000 short jobs on the pool"),
-    ("W11s", Free, "500 jobs that sleep, on 40 new threads"),
+    ("W11s", Free, "500 sleeps of 1 ms on 40 new threads"),
     ("W14", Free, "threads that 1,000 computing jobs start"),
     ("W8", Free, "make a loop, run a future, end the loop"),
     ("W1", Free, "spawn 100,000 tasks and await them"),
@@ -22,7 +22,7 @@ const LINES: &[(&str, Placement, &str)] = &[
     ("W2", Free, "let the other tasks go first"),
     ("W3", Free, "wake another task"),
     ("W9", Free, "make a timer and drop it"),
-    ("W9f", Free, "a timer that fires"),
+    ("W9f", Free, "fire a timer"),
     ("W10", Free, "memory of a task that waits"),
 ];
 
