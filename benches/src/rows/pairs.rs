@@ -68,7 +68,7 @@ fn pair<L: Loop>() -> impl FnMut(usize) -> (Lap, usize) {
     }
 }
 
-/// This program once more, which is told to be [`one_process`].
+/// `compare` once more, which is told to be [`one_process`].
 fn process(loop_name: &'static str) -> impl FnMut() -> Lap {
     move || {
         let program = std::env::current_exe().unwrap();
