@@ -91,7 +91,8 @@ impl Scheduler {
     /// The key of what the loop polls just now, if this is its waker.
     pub(crate) fn key_of(&self, waker: &Waker) -> Option<u32> {
         let (key, address) = self.polling.get();
-        (address == waker.data().addr()).then_some(key)
+        // While the loop polls nothing, the address is 0. A foreign waker may have no data, and so the same address.
+        (key != NO_KEY && address == waker.data().addr()).then_some(key)
     }
 
     /// Adds a callback. If the loop has ended, drops it instead.
@@ -226,5 +227,19 @@ impl Drop for MainGuard<'_> {
         if self.0.main.end_main() {
             self.0.ready.borrow_mut().remove_woken(MAIN_KEY);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Inbox, Scheduler};
+    use std::task::Waker;
+    use std::time::Duration;
+
+    #[test]
+    fn a_waker_without_data_is_not_taken_for_a_task_that_is_polled() {
+        let scheduler = Scheduler::new(Inbox::new(Duration::ZERO, None, None));
+        assert_eq!(Waker::noop().data().addr(), 0);
+        assert_eq!(scheduler.key_of(Waker::noop()), None);
     }
 }
