@@ -77,13 +77,7 @@ impl Scheduler {
 
     /// The next turn drops the task, unless it has ended.
     pub(crate) fn abort(&self, key: u32) {
-        if self.joins.borrow_mut().abort(key) {
-            self.push_aborted(key);
-        }
-    }
-
-    fn push_aborted(&self, key: u32) {
-        if !self.closed.get() {
+        if self.joins.borrow_mut().abort(key) && !self.closed.get() {
             self.ready.borrow_mut().push_aborted(key);
         }
     }
@@ -168,9 +162,9 @@ impl Scheduler {
             match post {
                 Post::Wake(task_waker) => task_waker.taken_from_inbox(self),
                 Post::Abort(cell) => {
-                    let key = cell.key();
-                    if self.joins.borrow_mut().abort_for(key, &cell) {
-                        self.push_aborted(key);
+                    // The key is looked up here. The task may have ended since the post, and another one may have its key.
+                    if let Some(key) = cell.key() {
+                        self.abort(key);
                     }
                     drop_quietly(cell);
                 }
@@ -224,7 +218,7 @@ pub(crate) struct MainGuard<'a>(&'a Scheduler);
 
 impl Drop for MainGuard<'_> {
     fn drop(&mut self) {
-        if self.0.main.end_main() {
+        if self.0.main.end() {
             self.0.ready.borrow_mut().remove_woken(MAIN_KEY);
         }
     }
