@@ -86,12 +86,16 @@ fn tasks_that_are_left_are_dropped_on_the_loops_thread_before_run_returns_in_the
         }
         let order = Rc::new(RefCell::new(Vec::new()));
         let value = run(async {
+            let mut ended = Some(spawn(async {}));
             for n in 0..5 {
                 let noted = Noted(n, order.clone());
                 spawn(async move {
                     let _noted = noted;
                     pending::<()>().await
                 });
+                if let Some(ended) = ended.take() {
+                    ended.await.unwrap(); // The next task gets its place in the table.
+                }
             }
             yield_now().await;
             "main's value"

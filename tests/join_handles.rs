@@ -9,10 +9,11 @@ use std::cell::{Cell, RefCell};
 use std::future::{Future, pending, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, mpsc};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread;
+use std::thread::{self, ThreadId};
 
 /// A waker from outside of the loop, which counts.
 struct Counting(AtomicUsize);
@@ -117,6 +118,42 @@ fn a_task_with_the_key_of_one_that_was_woken_in_its_last_poll_is_polled_no_more_
 }
 
 #[test]
+fn a_task_that_keeps_waking_itself_is_polled_once_a_turn_though_the_one_before_with_its_key_was_woken()
+ {
+    for is_aborted in [false, true] {
+        watched(move || {
+            let mut event_loop = EventLoop::new();
+            let woken = event_loop.spawn(poll_fn(move |context| {
+                context.waker().wake_by_ref();
+                if is_aborted {
+                    Poll::Pending
+                } else {
+                    Poll::Ready(())
+                }
+            }));
+            drop(event_loop.spawn(async move { woken.abort() }));
+            let polls = Rc::new(Cell::new(0));
+            let counted = polls.clone();
+            let spawner = event_loop.spawner();
+            drop(event_loop.spawn(async move {
+                drop(spawner.spawn(poll_fn(move |context| -> Poll<()> {
+                    counted.set(counted.get() + 1);
+                    context.waker().wake_by_ref();
+                    Poll::Pending
+                })));
+            }));
+            // With this one, the first turn is long enough for the abort, too.
+            drop(event_loop.spawn(async {}));
+            event_loop.tick();
+            for turn in 1..5 {
+                event_loop.tick();
+                assert_eq!(polls.get(), turn, "aborted: {is_aborted}");
+            }
+        });
+    }
+}
+
+#[test]
 fn a_wake_of_a_task_that_has_ended_is_none_of_the_next_one() {
     watched(|| {
         run(async {
@@ -149,6 +186,61 @@ fn a_handle_can_be_awaited_by_another_executor_on_the_loops_thread() {
         assert_eq!(counting.0.load(SeqCst), 1);
         assert_eq!(foreign_block_on(task).unwrap(), 7);
         assert_eq!(Arc::strong_count(&counting), 2, "the loop keeps no waker");
+    });
+}
+
+#[test]
+fn a_task_that_awaits_another_and_the_main_future_are_polled_when_that_ends() {
+    watched(|| {
+        let mut event_loop = EventLoop::new();
+        let ends = event_loop.spawn(yield_now());
+        let waits = event_loop.spawn(ends);
+        while event_loop.tick() {}
+        assert!(waits.is_finished());
+        let ends = event_loop.spawn(yield_now());
+        event_loop.run_until(ends).unwrap();
+    });
+}
+
+/// A waker that notes whether the guard's drop came before.
+struct NotesDrop(Mutex<Receiver<ThreadId>>, AtomicBool);
+
+impl Wake for NotesDrop {
+    fn wake(self: Arc<Self>) {
+        let is_dropped = self.0.lock().unwrap().try_recv().is_ok();
+        self.1.store(is_dropped, SeqCst);
+    }
+}
+
+#[test]
+fn the_future_of_a_task_is_gone_when_its_end_is_told() {
+    watched(|| {
+        // Ready in the first poll, in the second, or aborted.
+        for ready_at in [Some(1), Some(2), None] {
+            let (drops, dropped) = mpsc::channel();
+            let guard = Guard(drops);
+            let mut polls = 0;
+            let mut event_loop = EventLoop::new();
+            let mut task = event_loop.spawn(poll_fn(move |context| {
+                let _held = &guard;
+                polls += 1;
+                context.waker().wake_by_ref();
+                match Some(polls) == ready_at {
+                    true => Poll::Ready(()),
+                    false => Poll::Pending,
+                }
+            }));
+            let notes = Arc::new(NotesDrop(Mutex::new(dropped), AtomicBool::new(false)));
+            let waker = Waker::from(notes.clone());
+            let mut context = Context::from_waker(&waker);
+            assert!(Pin::new(&mut task).poll(&mut context).is_pending());
+            event_loop.tick();
+            if ready_at.is_none() {
+                task.abort();
+            }
+            while event_loop.tick() {}
+            assert!(notes.1.load(SeqCst), "{ready_at:?}");
+        }
     });
 }
 

@@ -329,6 +329,8 @@ fn what_is_let_go_of_keeps_nothing_of_its_waiter() {
         let event_loop = EventLoop::new();
         let task = event_loop.spawn(pending::<()>());
         assert!(!keeps_its_waker(task, drop)); // it is still there
+        let task = event_loop.spawn(pending::<()>()).into_send();
+        assert!(!keeps_its_waker(task, drop)); // it is, too
         let kept = RefCell::new(None);
         let child = poll_fn(|context| {
             *kept.borrow_mut() = Some(context.waker().clone());

@@ -3,7 +3,7 @@
 use footbridge::{EventLoop, Handle, run, yield_now};
 use loom_tests::{Data, Guard, elsewhere, explore, explore_within, spawn, woken_by};
 use std::future::{pending, poll_fn};
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 // Threads: the loop's thread, which polls the main future; a thread that wakes it meanwhile.
 // Decided by: the inbox's lock: `TaskWaker::wake` posts, and the loop sees the post or is unparked (`Inbox::sleep`).
@@ -96,32 +96,32 @@ fn a_wake_as_the_task_completes_is_no_wake_of_the_next_one() {
     });
 }
 
-// Threads: the loop's thread, whose task wakes itself in its last poll; the thread that brought that poll about.
-// Decided by: `TaskWaker::is_scheduled` in `EventLoop::poll`: the key is given to no other task while it is in the queue.
+// Threads: the loop's thread, whose task wakes itself in its last poll; a thread that spawns a task meanwhile.
+// Decided by: the inbox's lock: the post comes before or after the turn that takes the ended task's key from the ready queue.
+// Only then `Joins::unqueue` makes that key vacant.
 // Mutant: an ended task's key is used again though it is queued.
 #[test]
 fn a_wake_of_a_last_poll_is_no_wake_of_the_task_that_gets_the_place() {
     explore(|| {
+        let polls = Data::default();
+        let counted = polls.clone();
         run(async {
-            let first = footbridge::spawn(async {
-                elsewhere(|| ()).await;
-                let mut polled = false;
-                let next = footbridge::spawn(poll_fn(move |_| {
-                    assert!(!std::mem::replace(&mut polled, true), "it was not woken");
-                    Poll::<()>::Pending
-                }));
-                // Behind that task in the queue, this one has ended when its turn comes.
-                poll_fn(|context| {
-                    context.waker().wake_by_ref();
-                    Poll::Ready(())
-                })
-                .await;
-                [next]
-            });
-            let [next] = first.await.unwrap();
+            footbridge::spawn(poll_fn(|context| {
+                context.waker().wake_by_ref();
+                Poll::Ready(())
+            }));
+            let handle = Handle::current();
+            elsewhere(move || {
+                let next = move |_: &mut Context<'_>| -> Poll<()> {
+                    counted.add(1);
+                    Poll::Pending
+                };
+                handle.spawn(move || poll_fn(next));
+            })
+            .await;
             yield_now().await;
-            assert!(!next.is_finished());
         });
+        assert_eq!(polls.get(), 1);
     });
 }
 
@@ -243,11 +243,12 @@ fn a_join_against_completion_gets_the_value_and_what_was_written_before_it() {
         let data = Data::default();
         let mut event_loop = EventLoop::new();
         let written = data.clone();
-        let task = event_loop.spawn(async move {
-            written.set(1);
-            7
-        })
-        .into_send();
+        let task = event_loop
+            .spawn(async move {
+                written.set(1);
+                7
+            })
+            .into_send();
         let joining = spawn(move || {
             assert_eq!(task.join().unwrap(), 7);
             assert_eq!(data.get(), 1);
@@ -266,11 +267,12 @@ fn a_join_against_the_end_of_the_loop_is_answered_after_the_future_is_gone() {
         let dropped = Data::default();
         let event_loop = EventLoop::new();
         let guard = Guard(dropped.clone());
-        let task = event_loop.spawn(async move {
-            let _guard = guard;
-            pending::<()>().await;
-        })
-        .into_send();
+        let task = event_loop
+            .spawn(async move {
+                let _guard = guard;
+                pending::<()>().await;
+            })
+            .into_send();
         let joining = spawn(move || {
             assert!(task.join().unwrap_err().is_cancelled());
             assert_eq!(dropped.get(), 1);

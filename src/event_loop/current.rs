@@ -69,9 +69,8 @@ pub(crate) fn is_running() -> bool {
 /// Whether `waker` is that of the task that this thread's loop polls, and the loop has no hook. Such a waker never blocks.
 /// Any other waker may block.
 pub(crate) fn is_own_waker(waker: &Waker) -> bool {
-    let address = waker.data().addr();
     let is_own =
-        |current: &Rc<Scheduler>| !current.inbox.has_hook() && address == current.polling.get().1;
+        |current: &Rc<Scheduler>| !current.inbox.has_hook() && current.key_of(waker).is_some();
     with_current(is_own).unwrap_or(false)
 }
 

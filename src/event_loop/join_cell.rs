@@ -12,7 +12,6 @@ use crate::event_loop::join_error::JoinError;
 use crate::event_loop::joins::Waiter;
 use crate::event_loop::scheduler::{Inbox, Post, Scheduler};
 use crate::event_loop::task::{Outcome, result_of};
-use crate::event_loop::task_waker::NO_KEY;
 use crate::sync::panics::{drop_nested, drop_quietly, wake};
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering, ThreadId};
 use std::task::{Context, Poll, Waker};
@@ -34,8 +33,8 @@ pub(crate) struct JoinCell<T> {
 enum CellState<T> {
     Pending {
         waiter: Option<Waker>,
-        /// [`NO_KEY`] if the loop hasn't made the task yet.
-        key: u32,
+        /// The task's key. `None` if the loop hasn't made the task yet.
+        key: Option<u32>,
     },
     Complete(Result<T, JoinError>),
     Taken,
@@ -49,7 +48,7 @@ impl<T> JoinCell<T> {
         Self {
             state: Mutex::new(CellState::Pending {
                 waiter: None,
-                key: NO_KEY,
+                key: None,
             }),
             inbox,
             awaited: AtomicBool::new(false),
@@ -146,7 +145,7 @@ impl<T: Send + 'static> JoinCell<T> {
         drop(joins);
         drop_quietly(waiter);
         if let CellState::Pending { key: attached, .. } = &mut *self.state.lock() {
-            *attached = key;
+            *attached = Some(key);
         }
         if self.is_aborted() {
             // The abort came before the lock, and found no key.
@@ -168,8 +167,8 @@ impl<T: Send + 'static> JoinCell<T> {
 pub(crate) trait ErasedCell: Send + Sync {
     /// Asks the loop to drop the task. The loop then completes the cell.
     fn abort(self: Arc<Self>);
-    /// The key of the task, while it hasn't ended.
-    fn key(&self) -> u32;
+    /// The task's key. `None` before the loop has made the task, and after the task's end.
+    fn key(&self) -> Option<u32>;
     fn complete_erased(&self, outcome: Outcome);
 }
 
@@ -179,20 +178,20 @@ impl<T: Send + 'static> ErasedCell for JoinCell<T> {
         let CellState::Pending { key, .. } = &*state else {
             return;
         };
-        let key = *key;
+        let is_made = key.is_some();
         // Relaxed: `attach` takes the lock after it has set the key.
         let was_aborted = self.aborted.swap(true, Ordering::Relaxed);
         drop(state);
-        if !was_aborted && key != NO_KEY {
+        if !was_aborted && is_made {
             // If the loop has ended, it refuses the post. Then it has dropped the task, or is about to.
             let _ = self.inbox.clone().post(Post::Abort(self));
         }
     }
 
-    fn key(&self) -> u32 {
+    fn key(&self) -> Option<u32> {
         match &*self.state.lock() {
             CellState::Pending { key, .. } => *key,
-            _ => NO_KEY,
+            _ => None,
         }
     }
 

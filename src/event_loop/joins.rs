@@ -9,6 +9,8 @@
 //! | *ended*, with an outcome | the handle is polled or dropped: then the key is vacant |
 //!
 //! If the task has no handle of the loop's own, the outcome is for the waiter, or is dropped. The key is vacant at once.
+//! But if the key is in the ready queue, it isn't vacant until the loop takes it from there. Else that entry would count as
+//! a wake of a later task.
 //!
 //! The rule: no user code runs in here. What is to be woken or dropped is returned.
 
@@ -34,6 +36,8 @@ struct JoinEntry {
     has_handle: bool,
     /// The task is to be dropped instead of polled.
     aborted: bool,
+    /// The task has ended though it was woken: its key is still in the ready queue.
+    is_queued: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -80,6 +84,7 @@ impl Joins {
             link: 0,
             has_handle,
             aborted: false,
+            is_queued: false,
         })
     }
 
@@ -95,7 +100,11 @@ impl Joins {
             return None;
         }
         let link = entry.link;
-        self.entries.remove(key);
+        if entry.is_queued {
+            entry.has_handle = false;
+        } else {
+            self.entries.remove(key);
+        }
         self.outcomes.remove(link)
     }
 
@@ -142,7 +151,11 @@ impl Joins {
                 Phase::Running | Phase::Ended => Ended::Kept,
             };
         }
-        self.entries.remove(key);
+        if entry.is_queued {
+            entry.phase = Phase::Ended;
+        } else {
+            self.entries.remove(key);
+        }
         match phase {
             Phase::Awaited => match self.waiters.remove(link) {
                 Some(Waiter::Cell(cell)) => Ended::Complete(cell, outcome),
@@ -152,24 +165,99 @@ impl Joins {
         }
     }
 
+    /// The task ends, and its key is still in the ready queue. The key isn't vacant before [`unqueue`](Self::unqueue).
+    pub(crate) fn keep_queued(&mut self, key: u32) {
+        entry(&mut self.entries, key).is_queued = true;
+    }
+
+    /// The loop has taken the key of a task that has ended from the ready queue.
+    pub(crate) fn unqueue(&mut self, key: u32) {
+        let entry = entry(&mut self.entries, key);
+        entry.is_queued = false;
+        if !entry.has_handle {
+            self.entries.remove(key);
+        }
+    }
+
     /// Marks the task, unless it has ended. `true`: the loop has to drop it.
     pub(crate) fn abort(&mut self, key: u32) -> bool {
         let entry = entry(&mut self.entries, key);
         entry.phase != Phase::Ended && !std::mem::replace(&mut entry.aborted, true)
     }
 
-    /// As [`abort`](Self::abort), for the cell's task. By now, the key may be another task's.
-    pub(crate) fn abort_for(&mut self, key: u32, cell: &Arc<dyn ErasedCell>) -> bool {
-        let entry = self.entries.get(key);
-        let entry = entry.filter(|entry| entry.phase == Phase::Awaited);
-        match entry.and_then(|entry| self.waiters.get(entry.link)) {
-            Some(Waiter::Cell(waiting)) => Arc::ptr_eq(waiting, cell) && self.abort(key),
-            _ => false,
+    /// Whether the task is to be dropped.
+    pub(crate) fn is_aborted(&self, key: u32) -> bool {
+        self.entries.get(key).is_some_and(|entry| entry.aborted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Ended, Joins, Waiter};
+    use std::task::Waker;
+
+    impl Joins {
+        fn is_empty(&self) -> bool {
+            self.entries.len() + self.waiters.len() + self.outcomes.len() == 0
+        }
+
+        /// The task ends. `is_queued`: it was woken, and the loop finds its key in the ready queue later.
+        fn end_task(&mut self, key: u32, is_queued: bool) -> Ended {
+            if is_queued {
+                self.keep_queued(key);
+            }
+            self.end(key, Box::new(()))
         }
     }
 
-    /// Whether the task with this key is to be dropped. `false` for a vacant key.
-    pub(crate) fn is_aborted(&self, key: u32) -> bool {
-        self.entries.get(key).is_some_and(|entry| entry.aborted)
+    #[test]
+    fn nothing_is_left_of_a_task_that_has_ended_and_whose_handle_is_gone() {
+        for is_queued in [false, true] {
+            let mut joins = Joins::default();
+            let taken = joins.insert(true);
+            let dropped = joins.insert(true);
+            let detached = joins.insert(true);
+            assert!(joins.await_by_task(taken, dropped).is_none());
+            assert!(joins.detach(detached).1.is_none());
+            assert!(
+                matches!(joins.end_task(taken, is_queued), Ended::WakeTask(key) if key == dropped)
+            );
+            assert!(matches!(joins.end_task(dropped, is_queued), Ended::Kept));
+            assert!(matches!(
+                joins.end_task(detached, is_queued),
+                Ended::Unwanted(_)
+            ));
+            assert!(joins.take_outcome(taken).is_some());
+            assert!(joins.detach(dropped).1.is_some());
+            for key in [taken, dropped, detached].into_iter().filter(|_| is_queued) {
+                assert!(!joins.is_empty(), "the key is in the ready queue");
+                joins.unqueue(key);
+            }
+            assert!(joins.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_key_that_the_loop_finds_in_the_ready_queue_is_still_its_handles() {
+        let mut joins = Joins::default();
+        let key = joins.insert(true);
+        joins.end_task(key, true);
+        joins.unqueue(key);
+        assert!(joins.take_outcome(key).is_some());
+        assert!(joins.is_empty());
+    }
+
+    #[test]
+    fn a_handle_has_one_waiter_and_gives_the_former_back() {
+        let mut joins = Joins::default();
+        let key = joins.insert(true);
+        let waiter = || Waiter::Waker(Waker::noop().clone());
+        assert!(joins.await_by(key, waiter()).is_none());
+        assert!(joins.await_by(key, waiter()).is_some());
+        assert!(joins.await_by_task(key, key).is_some());
+        assert!(joins.await_by(key, waiter()).is_none());
+        assert!(joins.detach(key).0.is_some());
+        joins.end_task(key, false);
+        assert!(joins.is_empty());
     }
 }

@@ -130,3 +130,30 @@ impl ReadyQueue {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{ReadyEntry, ReadyQueue, SMALL};
+    use crate::event_loop::task;
+
+    #[test]
+    fn after_a_burst_the_buffers_are_small_again() {
+        let mut ready = ReadyQueue::default();
+        let spawn = |ready: &mut ReadyQueue| ready.push_spawned(0, task::new(async {}));
+        for _ in 0..2 * SMALL {
+            spawn(&mut ready);
+        }
+        while ready.take_spawned().is_some() {}
+        assert!(ready.spawned.capacity() <= SMALL);
+        while let Some(entry) = ready.pop() {
+            assert!(matches!(entry, ReadyEntry::Spawned(0)));
+        }
+        assert!(ready.entries.capacity() >= 2 * SMALL);
+        ready.shrink();
+        assert!(ready.entries.capacity() <= SMALL);
+        spawn(&mut ready);
+        assert!(ready.take_spawned().is_some());
+        let small = ready.spawned.capacity();
+        assert!(small > 0, "a small buffer is kept");
+    }
+}

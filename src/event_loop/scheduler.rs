@@ -77,13 +77,7 @@ impl Scheduler {
 
     /// The next turn drops the task, unless it has ended.
     pub(crate) fn abort(&self, key: u32) {
-        if self.joins.borrow_mut().abort(key) {
-            self.push_aborted(key);
-        }
-    }
-
-    fn push_aborted(&self, key: u32) {
-        if !self.closed.get() {
+        if self.joins.borrow_mut().abort(key) && !self.closed.get() {
             self.ready.borrow_mut().push_aborted(key);
         }
     }
@@ -91,7 +85,8 @@ impl Scheduler {
     /// The key of what the loop polls just now, if this is its waker.
     pub(crate) fn key_of(&self, waker: &Waker) -> Option<u32> {
         let (key, address) = self.polling.get();
-        (address == waker.data().addr()).then_some(key)
+        // While the loop polls nothing, the address is 0. A foreign waker may have no data, and so the same address.
+        (key != NO_KEY && address == waker.data().addr()).then_some(key)
     }
 
     /// Adds a callback. If the loop has ended, drops it instead.
@@ -167,9 +162,9 @@ impl Scheduler {
             match post {
                 Post::Wake(task_waker) => task_waker.taken_from_inbox(self),
                 Post::Abort(cell) => {
-                    let key = cell.key();
-                    if self.joins.borrow_mut().abort_for(key, &cell) {
-                        self.push_aborted(key);
+                    // The key is looked up here. The task may have ended since the post, and another one may have its key.
+                    if let Some(key) = cell.key() {
+                        self.abort(key);
                     }
                     drop_quietly(cell);
                 }
@@ -223,8 +218,22 @@ pub(crate) struct MainGuard<'a>(&'a Scheduler);
 
 impl Drop for MainGuard<'_> {
     fn drop(&mut self) {
-        if self.0.main.end_main() {
+        if self.0.main.end() {
             self.0.ready.borrow_mut().remove_woken(MAIN_KEY);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Inbox, Scheduler};
+    use std::task::Waker;
+    use std::time::Duration;
+
+    #[test]
+    fn a_waker_without_data_is_not_taken_for_a_task_that_is_polled() {
+        let scheduler = Scheduler::new(Inbox::new(Duration::ZERO, None, None));
+        assert_eq!(Waker::noop().data().addr(), 0);
+        assert_eq!(scheduler.key_of(Waker::noop()), None);
     }
 }

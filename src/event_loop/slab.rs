@@ -99,6 +99,14 @@ mod tests {
             slab.remove(key);
         }
         assert_eq!(slab.entries.capacity(), CHUNK as usize);
+        // Also if all were in use.
+        for _ in 0..2 {
+            let keys: Vec<_> = (0..100).map(|n| slab.insert(n)).collect();
+            assert!(keys.iter().all(|key| *key < 100));
+            for key in keys {
+                slab.remove(key);
+            }
+        }
     }
 
     #[test]

@@ -63,9 +63,8 @@ impl TaskSlab {
         task_waker
     }
 
-    /// The task has ended, so its waker wakes nothing. If no other reference to it is left, keeps it for a later task.
+    /// Called after [`TaskWaker::end`]. If no other reference to the task waker is left, keeps it for a later task.
     pub(crate) fn recycle(&mut self, task_waker: Arc<TaskWaker>) {
-        task_waker.end();
         // The count tells what `Arc::get_mut` tells, without its atomic operation: there are no weak references, and a new
         // reference needs an old one. So a count of 1 is the last.
         if Arc::strong_count(&task_waker) == 1 && self.spare.len() < SPARE_TASK_WAKERS {

@@ -13,8 +13,8 @@
 //! All that touches a task runs on the loop's thread. `scheduled` and `key` belong to that thread too. `posted` is shared.
 //! The loop clears `posted` when it takes the post; then it sets `scheduled` and queues the key, unless `scheduled` is set.
 //! It clears `scheduled` just before the poll. A wake that comes during the poll causes one more poll.
-//! The task waker of a task that has ended has no key, and no entry of the ready queue is for it. Such an entry may be left
-//! over for its former key; the loop skips an entry whose task isn't *scheduled*.
+//! When a task ends, its task waker loses the key. If the key is still in the ready queue then, no other task gets it before
+//! the loop has taken it from there.
 //! While the loop isn't running, a wake on its thread does what a wake on another thread does.
 
 use crate::event_loop::current;
@@ -51,7 +51,7 @@ impl TaskWaker {
         self.key.store(key, Ordering::Relaxed);
     }
 
-    pub(crate) fn is_scheduled(&self) -> bool {
+    fn is_scheduled(&self) -> bool {
         self.scheduled.load(Ordering::Relaxed)
     }
 
@@ -80,19 +80,15 @@ impl TaskWaker {
         self.scheduled.store(false, Ordering::Relaxed);
     }
 
-    /// Ends a main future. `true` if `MAIN_KEY` is still in the ready queue.
+    /// The task, or the main future, has ended. From here on, a wake queues nothing. `true` if the key is still in the ready
+    /// queue.
+    ///
+    /// If no other reference is left, `posted` isn't set: a thread sets that only to post a reference. The next poll clears
+    /// `scheduled`. So the task waker can serve another task.
     #[must_use]
-    pub(super) fn end_main(&self) -> bool {
+    pub(super) fn end(&self) -> bool {
         self.set_key(NO_KEY);
         self.is_scheduled()
-    }
-
-    /// The task has ended. From here on, a wake queues nothing.
-    ///
-    /// If no other reference is left, it is like new, so `posted` isn't set: a thread sets that only to post a reference.
-    pub(crate) fn end(&self) {
-        self.set_key(NO_KEY);
-        self.scheduled.store(false, Ordering::Relaxed);
     }
 
     /// Called when the loop has taken the waker from the inbox.

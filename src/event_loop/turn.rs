@@ -105,7 +105,7 @@ impl EventLoop {
         match poll_task(&self.scheduler, &mut task, &task_waker) {
             Poll::Pending => self.tasks.insert(key, task, task_waker),
             Poll::Ready(outcome) => {
-                self.tasks.recycle(task_waker);
+                self.end_wakes(key, task_waker);
                 self.end(key, outcome);
             }
         }
@@ -113,28 +113,32 @@ impl EventLoop {
 
     fn poll(&mut self, key: u32) {
         let Some(entry) = self.tasks.get(key) else {
-            return;
+            return self.scheduler.joins.borrow_mut().unqueue(key);
         };
-        if !entry.task_waker.is_scheduled() {
-            return; // The entry was for a task that has ended. This is a later one.
-        }
         if let Poll::Ready(outcome) = poll_task(&self.scheduler, &mut entry.task, &entry.task_waker)
         {
             if let Some(ended) = self.tasks.remove(key) {
-                self.tasks.recycle(ended.task_waker);
+                self.end_wakes(key, ended.task_waker);
             }
             self.end(key, outcome);
         }
     }
 
-    /// Drops an aborted task. If it wasn't polled yet, `first_poll` drops it.
+    /// Drops an aborted task. If it wasn't polled yet, `first_poll` drops it. An abort goes in front of the ready queue, so no
+    /// poll begins between the abort and this. So if the task has ended since, no other task is here with its key.
     fn drop_aborted(&mut self, key: u32) {
-        if self.scheduler.joins.borrow().is_aborted(key) {
-            if let Some(entry) = self.tasks.remove(key) {
-                self.tasks.recycle(entry.task_waker);
-                self.end_unready(key, entry.task, JoinError::aborted());
-            }
+        if let Some(entry) = self.tasks.remove(key) {
+            self.end_wakes(key, entry.task_waker);
+            self.end_unready(key, entry.task, JoinError::aborted());
         }
+    }
+
+    /// The task ends: from here on, a wake queues nothing.
+    fn end_wakes(&mut self, key: u32, task_waker: Arc<TaskWaker>) {
+        if task_waker.end() {
+            self.scheduler.joins.borrow_mut().keep_queued(key);
+        }
+        self.tasks.recycle(task_waker);
     }
 
     /// Ends a task that wasn't ready.
