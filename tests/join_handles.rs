@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Guard, foreign_block_on, me, panic_of, poll_once, watched};
-use footbridge::{EventLoop, JoinHandle, LocalSpawner, run, spawn, yield_now};
+use footbridge::{EventLoop, JoinHandle, LocalSpawner, SendJoinHandle, run, spawn, yield_now};
 use std::cell::{Cell, RefCell};
 use std::future::{Future, pending, poll_fn};
 use std::pin::Pin;
@@ -350,5 +350,113 @@ fn an_abort_of_a_loop_that_does_not_run_tells_its_host() {
         told.try_recv().unwrap();
         event_loop.tick();
         assert!(task.is_finished());
+    });
+}
+
+#[test]
+fn an_abort_of_a_send_handle_holds_at_once_in_the_same_turn_and_after_another_threads_call() {
+    watched(|| {
+        for elsewhere in [false, true] {
+            let (polls, waker) = (Rc::default(), Rc::default());
+            let mut event_loop = EventLoop::new();
+            let aborted = Rc::new(RefCell::new(None));
+            let held = aborted.clone();
+            let aborting = event_loop.spawn(async move {
+                let task: SendJoinHandle<()> = held.take().unwrap();
+                let abort = move || {
+                    task.abort();
+                    task
+                };
+                let task = if elsewhere {
+                    thread::spawn(abort).join().unwrap()
+                } else {
+                    abort()
+                };
+                held.replace(Some(task));
+            });
+            aborted.replace(Some(event_loop.spawn(counted(&polls, &waker)).into_send()));
+            event_loop.run_until(aborting).unwrap();
+            let task = aborted.take().unwrap();
+            assert!(event_loop.run_until(task).unwrap_err().is_cancelled());
+            assert_eq!(polls.get(), 0, "elsewhere: {elsewhere}");
+        }
+    });
+}
+
+#[test]
+fn aborted_tasks_are_dropped_in_order_and_take_no_turn_from_others() {
+    watched(|| {
+        let order: Rc<RefCell<Vec<usize>>> = Rc::default();
+        struct Named(usize, Rc<RefCell<Vec<usize>>>);
+        impl Drop for Named {
+            fn drop(&mut self) {
+                self.1.borrow_mut().push(self.0);
+            }
+        }
+        let mut event_loop = EventLoop::new();
+        let tasks: Vec<_> = (0..4)
+            .map(|n| {
+                let named = Named(n, order.clone());
+                event_loop.spawn(async move {
+                    let _named = named;
+                    pending::<()>().await;
+                })
+            })
+            .collect();
+        event_loop.tick();
+        let ready = Rc::new(Cell::new(false));
+        let (aborting, ran) = (order.clone(), ready.clone());
+        drop(event_loop.spawn(async move {
+            tasks.iter().for_each(JoinHandle::abort);
+            assert!(aborting.borrow().is_empty());
+        }));
+        drop(event_loop.spawn(async move { ran.set(true) }));
+        event_loop.tick();
+        assert!(ready.get(), "it was ready when the turn began");
+        assert_eq!(*order.borrow(), [0, 1, 2, 3]);
+    });
+}
+
+#[test]
+fn a_task_with_the_key_of_one_that_was_woken_in_its_last_poll_yields_to_what_was_ready() {
+    watched(|| {
+        run(async {
+            let woken = spawn(poll_fn(|context| {
+                context.waker().wake_by_ref();
+                Poll::Ready(())
+            }));
+            let went_first = Rc::new(Cell::new(false));
+            let (first, sees) = (went_first.clone(), went_first.clone());
+            let spawning = spawn(async move {
+                drop(woken);
+                spawn(async move {
+                    drop(spawn(async move { first.set(true) }));
+                    yield_now().await;
+                    sees.get()
+                })
+                .await
+                .unwrap()
+            });
+            assert!(spawning.await.unwrap());
+        });
+    });
+}
+
+#[test]
+fn a_handle_that_has_given_its_result_keeps_nothing_of_the_loop() {
+    watched(|| {
+        let hooked = Arc::new(());
+        let held = hooked.clone();
+        let mut event_loop = EventLoop::builder()
+            .on_wake(move || drop(held.clone()))
+            .build();
+        let mut own = event_loop.spawn(async {});
+        let mut sent = event_loop.spawn(async {}).into_send();
+        event_loop.tick();
+        assert!(poll_once(&mut own).is_ready());
+        assert!(poll_once(&mut sent).is_ready());
+        drop(event_loop);
+        assert_eq!(Arc::strong_count(&hooked), 1);
+        drop((own, sent));
     });
 }

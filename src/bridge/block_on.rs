@@ -129,8 +129,7 @@ impl<T: Send + 'static> SendJoinHandle<T> {
     #[track_caller]
     pub fn join(self) -> Result<T, JoinError> {
         // If the task has ended, the thread that owns its loop may take the result.
-        let owner = (!self.is_finished()).then(|| self.cell.owner());
-        refuse_loop_thread("SendJoinHandle::join", owner);
+        refuse_loop_thread("SendJoinHandle::join", self.cell.owner());
         let Some(call) = current_call() else {
             return wait::block_on(|context| self.cell.poll(context));
         };

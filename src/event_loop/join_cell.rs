@@ -8,6 +8,7 @@
 //!
 //! The rule: the first result stays. If a task has finished, the end of the loop changes nothing.
 
+use crate::event_loop::current;
 use crate::event_loop::join_error::JoinError;
 use crate::event_loop::joins::Waiter;
 use crate::event_loop::scheduler::{Inbox, Post, Scheduler};
@@ -18,8 +19,6 @@ use std::task::{Context, Poll, Waker};
 
 pub(crate) struct JoinCell<T> {
     state: Mutex<CellState<T>>,
-    /// The inbox of the task's loop, for an abort.
-    inbox: Arc<Inbox>,
     /// A waiter has polled the cell. Only the waiter's handle writes and reads it.
     awaited: AtomicBool,
     /// The task is to be aborted. Written under the lock, read without it.
@@ -35,6 +34,8 @@ enum CellState<T> {
         waiter: Option<Waker>,
         /// The task's key. `None` if the loop hasn't made the task yet.
         key: Option<u32>,
+        /// The inbox of the task's loop, for an abort.
+        inbox: Arc<Inbox>,
     },
     Complete(Result<T, JoinError>),
     Taken,
@@ -49,8 +50,8 @@ impl<T> JoinCell<T> {
             state: Mutex::new(CellState::Pending {
                 waiter: None,
                 key: None,
+                inbox,
             }),
-            inbox,
             awaited: AtomicBool::new(false),
             aborted: AtomicBool::new(false),
             complete: AtomicBool::new(false),
@@ -61,16 +62,18 @@ impl<T> JoinCell<T> {
     /// Stores the result, and wakes the waiter.
     pub(crate) fn complete(&self, result: Result<T, JoinError>) {
         let mut state = self.state.lock();
-        let CellState::Pending { waiter, .. } = &mut *state else {
+        if !matches!(*state, CellState::Pending { .. }) {
             drop(state);
             return (self.drop_result)(result);
-        };
-        let waiter = waiter.take();
-        *state = CellState::Complete(result);
+        }
+        let pending = std::mem::replace(&mut *state, CellState::Complete(result));
         self.complete.store(true, Ordering::Release); // Pairs with the load in `is_complete`.
         drop(state);
-        if let Some(waiter) = waiter {
-            wake(waiter);
+        if let CellState::Pending { waiter, inbox, .. } = pending {
+            if let Some(waiter) = waiter {
+                wake(waiter);
+            }
+            drop(inbox);
         }
     }
 
@@ -153,13 +156,12 @@ impl<T: Send + 'static> JoinCell<T> {
         }
     }
 
-    /// The thread that owns the task's loop.
-    pub(crate) fn owner(&self) -> ThreadId {
-        self.inbox.owner()
-    }
-
-    pub(crate) fn is_aborted(&self) -> bool {
-        self.aborted.load(Ordering::Relaxed)
+    /// The thread that owns the task's loop. `None` if the task has ended.
+    pub(crate) fn owner(&self) -> Option<ThreadId> {
+        match &*self.state.lock() {
+            CellState::Pending { inbox, .. } => Some(inbox.owner()),
+            _ => None,
+        }
     }
 }
 
@@ -167,6 +169,7 @@ impl<T: Send + 'static> JoinCell<T> {
 pub(crate) trait ErasedCell: Send + Sync {
     /// Asks the loop to drop the task. The loop then completes the cell.
     fn abort(self: Arc<Self>);
+    fn is_aborted(&self) -> bool;
     /// The task's key. `None` before the loop has made the task, and after the task's end.
     fn key(&self) -> Option<u32>;
     fn complete_erased(&self, outcome: Outcome);
@@ -175,17 +178,24 @@ pub(crate) trait ErasedCell: Send + Sync {
 impl<T: Send + 'static> ErasedCell for JoinCell<T> {
     fn abort(self: Arc<Self>) {
         let state = self.state.lock();
-        let CellState::Pending { key, .. } = &*state else {
+        let CellState::Pending { key, inbox, .. } = &*state else {
             return;
         };
-        let is_made = key.is_some();
+        let (key, inbox) = (*key, inbox.clone());
         // Relaxed: `attach` takes the lock after it has set the key.
         let was_aborted = self.aborted.swap(true, Ordering::Relaxed);
         drop(state);
-        if !was_aborted && is_made {
+        let Some(key) = key.filter(|_| !was_aborted) else {
+            return;
+        };
+        if current::with_loop_of(&inbox, |scheduler| scheduler.abort(key)).is_none() {
             // If the loop has ended, it refuses the post. Then it has dropped the task, or is about to.
-            let _ = self.inbox.clone().post(Post::Abort(self));
+            let _ = inbox.post(Post::Abort(self));
         }
+    }
+
+    fn is_aborted(&self) -> bool {
+        self.aborted.load(Ordering::Relaxed)
     }
 
     fn key(&self) -> Option<u32> {

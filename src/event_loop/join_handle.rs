@@ -6,9 +6,9 @@ use crate::event_loop::joins::Waiter;
 use crate::event_loop::scheduler::Scheduler;
 use crate::event_loop::send_join_handle::SendJoinHandle;
 use crate::event_loop::task::result_of;
-use crate::event_loop::task_waker::NO_KEY;
 use crate::sync::panics::{drop_nested, drop_quietly};
 use crate::sync::{Arc, unwind_safe};
+use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -23,7 +23,8 @@ use std::task::{Context, Poll};
 /// [`BlockingTask`](crate::BlockingTask) cancels its call instead.) The handle isn't `Send`, so it needs no locks and no
 /// atomics. [`into_send`](Self::into_send) gives one for other threads.
 ///
-/// If a task awaits its own handle, it waits until its loop ends.
+/// If a task awaits its own handle, it waits until its loop ends. A handle that outlives its loop keeps the loop's pool and
+/// host's hook until it is dropped or has given the result.
 ///
 /// # Panics
 /// If polled after it has given the result.
@@ -34,11 +35,18 @@ use std::task::{Context, Poll};
 ///     assert_eq!(task.await.unwrap(), 4);
 /// });
 /// ```
+///
+/// ```compile_fail
+/// fn widen(task: footbridge::JoinHandle<for<'a> fn(&'a str)>) -> footbridge::JoinHandle<fn(&'static str)> {
+///     task // a handle of exactly another type
+/// }
+/// ```
 pub struct JoinHandle<T> {
-    scheduler: Rc<Scheduler>,
-    /// [`NO_KEY`] if it has given the result.
-    key: u32,
-    result: PhantomData<T>,
+    /// The loop, and the task's key. `None` if the handle has given the result.
+    task: Option<(Rc<Scheduler>, u32)>,
+    /// The outcome is downcast to exactly this type. So the handle must not become one of a supertype, as it could without
+    /// the `Cell`.
+    result: PhantomData<Cell<T>>,
 }
 
 unwind_safe!(JoinHandle<T>);
@@ -47,11 +55,9 @@ impl<T> Unpin for JoinHandle<T> {}
 
 impl<T> JoinHandle<T> {
     pub(crate) fn new(scheduler: Rc<Scheduler>, key: u32) -> Self {
-        let result = PhantomData;
         Self {
-            scheduler,
-            key,
-            result,
+            task: Some((scheduler, key)),
+            result: PhantomData,
         }
     }
 
@@ -67,15 +73,17 @@ impl<T> JoinHandle<T> {
     /// });
     /// ```
     pub fn abort(&self) {
-        if self.key != NO_KEY {
-            self.scheduler.abort(self.key);
-            self.scheduler.tell_host();
+        if let Some((scheduler, key)) = &self.task {
+            scheduler.abort(*key);
+            scheduler.tell_host();
         }
     }
 
     /// Whether the task has ended, with a result or an error. [`yield_now`](crate::yield_now) has an example.
     pub fn is_finished(&self) -> bool {
-        self.key == NO_KEY || self.scheduler.joins.borrow().has_ended(self.key)
+        let has_ended =
+            |(scheduler, key): &(Rc<Scheduler>, u32)| scheduler.joins.borrow().has_ended(*key);
+        self.task.as_ref().is_none_or(has_ended)
     }
 
     /// A handle for the same task that any thread may wait with.
@@ -95,10 +103,11 @@ impl<T> JoinHandle<T> {
     where
         T: Send + 'static,
     {
-        let key = std::mem::replace(&mut self.key, NO_KEY);
-        assert!(key != NO_KEY, "JoinHandle::into_send was called {GIVEN}");
-        let cell = Arc::new(JoinCell::new(self.scheduler.inbox.clone()));
-        cell.attach(key, &self.scheduler);
+        let Some((scheduler, key)) = self.task.take() else {
+            panic!("JoinHandle::into_send was called {GIVEN}");
+        };
+        let cell = Arc::new(JoinCell::new(scheduler.inbox.clone()));
+        cell.attach(key, &scheduler);
         SendJoinHandle { cell }
     }
 }
@@ -107,10 +116,10 @@ const GIVEN: &str = "after it had given its result; await it once, and keep that
 
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
-        if self.key == NO_KEY {
+        let Some((scheduler, key)) = &self.task else {
             return;
-        }
-        let left = self.scheduler.joins.borrow_mut().detach(self.key);
+        };
+        let left = scheduler.joins.borrow_mut().detach(*key);
         match left {
             (None, None) => {}
             (waiter, outcome) => {
@@ -125,30 +134,27 @@ impl<T: 'static> Future for JoinHandle<T> {
     type Output = Result<T, JoinError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        assert!(self.key != NO_KEY, "a JoinHandle was polled {GIVEN}");
-        let former = match self.scheduler.key_of(context.waker()) {
-            Some(waiting) => {
-                let mut joins = self.scheduler.joins.borrow_mut();
-                if let Some(outcome) = joins.take_outcome(self.key) {
-                    drop(joins);
-                    self.key = NO_KEY;
-                    return Poll::Ready(result_of(outcome));
-                }
-                joins.await_by_task(self.key, waiting)
-            }
-            None => {
-                // Cloned before the borrow, because that may run user code.
-                let waker = context.waker().clone();
-                let mut joins = self.scheduler.joins.borrow_mut();
-                if let Some(outcome) = joins.take_outcome(self.key) {
-                    drop(joins);
-                    drop_quietly(waker);
-                    self.key = NO_KEY;
-                    return Poll::Ready(result_of(outcome));
-                }
-                joins.await_by(self.key, Waiter::Waker(waker))
-            }
+        let Some((scheduler, key)) = &self.task else {
+            panic!("a JoinHandle was polled {GIVEN}");
         };
+        let own = scheduler.key_of(context.waker());
+        // Cloned before the borrow, because that may run user code.
+        let foreign = own.is_none().then(|| context.waker().clone());
+        let mut joins = scheduler.joins.borrow_mut();
+        if let Some(outcome) = joins.take_outcome(*key) {
+            drop(joins);
+            if foreign.is_some() {
+                drop_quietly(foreign);
+            }
+            self.task = None;
+            return Poll::Ready(result_of(outcome));
+        }
+        let former = match (own, foreign) {
+            (Some(waiting), _) => joins.await_by_task(*key, waiting),
+            (None, Some(waker)) => joins.await_by(*key, Waiter::Waker(waker)),
+            (None, None) => unreachable!("the waker is one or the other"),
+        };
+        drop(joins);
         if former.is_some() {
             drop_quietly(former);
         }

@@ -185,9 +185,17 @@ impl Joins {
         entry.phase != Phase::Ended && !std::mem::replace(&mut entry.aborted, true)
     }
 
-    /// Whether the task is to be dropped.
+    /// Whether the task is to be dropped. An abort on another thread may not have reached the loop yet. So the cell is asked,
+    /// too.
     pub(crate) fn is_aborted(&self, key: u32) -> bool {
-        self.entries.get(key).is_some_and(|entry| entry.aborted)
+        let Some(entry) = self.entries.get(key) else {
+            return false;
+        };
+        let waiter = match entry.phase {
+            Phase::Awaited => self.waiters.get(entry.link),
+            _ => None,
+        };
+        entry.aborted || matches!(waiter, Some(Waiter::Cell(cell)) if cell.is_aborted())
     }
 }
 

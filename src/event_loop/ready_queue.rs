@@ -29,6 +29,8 @@ pub(crate) enum ReadyEntry {
 #[derive(Default)]
 pub(crate) struct ReadyQueue {
     entries: VecDeque<ReadyEntry>,
+    /// Keys of tasks that are to be dropped.
+    aborted: VecDeque<u32>,
     /// Keys of tasks that woke themselves while they were polled.
     yielded: VecDeque<ReadyEntry>,
     spawned: VecDeque<Task>,
@@ -77,9 +79,8 @@ impl ReadyQueue {
         self.entries.push_back(ReadyEntry::Spawned(key));
     }
 
-    /// An abort goes before all else, so an aborted task isn't polled again.
     pub(crate) fn push_aborted(&mut self, key: u32) {
-        self.entries.push_front(ReadyEntry::Aborted(key));
+        self.aborted.push_back(key);
     }
 
     pub(crate) fn push_callback(&mut self, call: Callback) {
@@ -87,8 +88,19 @@ impl ReadyQueue {
         self.entries.push_back(ReadyEntry::Callback);
     }
 
-    pub(crate) fn pop(&mut self) -> Option<ReadyEntry> {
+    /// The next entry. Aborts go before all else, so an aborted task isn't polled again, and don't count as `due`. Else
+    /// counts `due` down, and ends at 0.
+    pub(crate) fn pop(&mut self, due: &mut usize) -> Option<ReadyEntry> {
+        if let Some(key) = self.aborted.pop_front() {
+            return Some(ReadyEntry::Aborted(key));
+        }
+        *due = due.checked_sub(1)?;
         self.entries.pop_front()
+    }
+
+    /// How many entries a turn that begins now has to run, beside the aborts.
+    pub(crate) fn due(&self) -> usize {
+        self.entries.len() + self.yielded.len()
     }
 
     pub(crate) fn take_spawned(&mut self) -> Option<Task> {
@@ -104,13 +116,14 @@ impl ReadyQueue {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.entries.len() + self.yielded.len()
+        self.due() + self.aborted.len()
     }
 
     /// Called while the queue is empty. If a buffer is large, replaces all buffers by new ones. A fresh buffer grows faster
     /// than a shrunk one.
     pub(crate) fn shrink(&mut self) {
-        if self.entries.capacity().max(self.yielded.capacity()) > SMALL {
+        let entries = self.entries.capacity().max(self.yielded.capacity());
+        if entries.max(self.aborted.capacity()) > SMALL {
             *self = Self::default();
         }
     }
@@ -145,7 +158,8 @@ mod tests {
         }
         while ready.take_spawned().is_some() {}
         assert!(ready.spawned.capacity() <= SMALL);
-        while let Some(entry) = ready.pop() {
+        let mut due = ready.due();
+        while let Some(entry) = ready.pop(&mut due) {
             assert!(matches!(entry, ReadyEntry::Spawned(0)));
         }
         assert!(ready.entries.capacity() >= 2 * SMALL);

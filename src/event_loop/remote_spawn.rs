@@ -3,7 +3,7 @@
 //! The rule: if the closure makes a task, the task completes the cell. Else the cell gets an error: the closure panicked,
 //! was aborted, or was dropped.
 
-use crate::event_loop::join_cell::JoinCell;
+use crate::event_loop::join_cell::{ErasedCell, JoinCell};
 use crate::event_loop::join_error::JoinError;
 use crate::event_loop::scheduler::Scheduler;
 use crate::event_loop::task::{self, Task};

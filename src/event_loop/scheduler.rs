@@ -29,6 +29,17 @@ pub(crate) enum Post {
 
 pub(crate) type Inbox = inbox::Inbox<Post>;
 
+/// The addresses of a waker's data and of its table of functions. A combinator's waker may have the same data as the waker
+/// that it wraps.
+pub(super) type WakerIdentity = (usize, usize);
+
+pub(super) fn identity(waker: &Waker) -> WakerIdentity {
+    (
+        waker.data().addr(),
+        std::ptr::from_ref(waker.vtable()).addr(),
+    )
+}
+
 /// The part of a loop that only its own thread uses.
 pub(crate) struct Scheduler {
     pub(crate) inbox: Arc<Inbox>,
@@ -37,8 +48,8 @@ pub(crate) struct Scheduler {
     pub(crate) timers: RefCell<Timers>,
     pub(crate) joins: RefCell<Joins>,
     ready: RefCell<ReadyQueue>,
-    /// The key of the task that is being polled, and the address of its [`TaskWaker`]. [`NO_KEY`] and 0: none is.
-    pub(super) polling: Cell<(u32, usize)>,
+    /// The key of the task that is being polled, or [`NO_KEY`], and the identity of its waker.
+    pub(super) polling: Cell<(u32, WakerIdentity)>,
     /// An empty buffer. `take_posts` swaps it with the inbox's, so neither is allocated again.
     drained: RefCell<Vec<Post>>,
     closed: Cell<bool>,
@@ -55,7 +66,7 @@ impl Scheduler {
             timers: RefCell::default(),
             joins: RefCell::default(),
             ready: RefCell::default(),
-            polling: Cell::new((NO_KEY, 0)),
+            polling: Cell::new((NO_KEY, (0, 0))),
             drained: RefCell::default(),
             closed: Cell::new(false),
             is_answer_due: Cell::new(false),
@@ -84,9 +95,8 @@ impl Scheduler {
 
     /// The key of what the loop polls just now, if this is its waker.
     pub(crate) fn key_of(&self, waker: &Waker) -> Option<u32> {
-        let (key, address) = self.polling.get();
-        // While the loop polls nothing, the address is 0. A foreign waker may have no data, and so the same address.
-        (key != NO_KEY && address == waker.data().addr()).then_some(key)
+        let (key, polling) = self.polling.get();
+        (key != NO_KEY && polling == identity(waker)).then_some(key)
     }
 
     /// Adds a callback. If the loop has ended, drops it instead.
@@ -111,8 +121,12 @@ impl Scheduler {
         }
     }
 
-    pub(crate) fn pop(&self) -> Option<ReadyEntry> {
-        self.ready.borrow_mut().pop()
+    pub(crate) fn pop(&self, due: &mut usize) -> Option<ReadyEntry> {
+        self.ready.borrow_mut().pop(due)
+    }
+
+    pub(crate) fn due(&self) -> usize {
+        self.ready.borrow().due()
     }
 
     pub(crate) fn take_spawned(&self) -> Option<Task> {
@@ -196,7 +210,7 @@ impl Scheduler {
 
     /// Ends a poll. After it, a new task waker may have the same address.
     pub(crate) fn end_poll(&self) {
-        self.polling.set((NO_KEY, 0));
+        self.polling.set((NO_KEY, (0, 0)));
     }
 
     pub(crate) fn begin_main(&self) -> MainGuard<'_> {
@@ -234,6 +248,17 @@ mod tests {
     fn a_waker_without_data_is_not_taken_for_a_task_that_is_polled() {
         let scheduler = Scheduler::new(Inbox::new(Duration::ZERO, None, None));
         assert_eq!(Waker::noop().data().addr(), 0);
+        assert_eq!(scheduler.key_of(Waker::noop()), None);
+    }
+
+    #[cfg(feature = "futures-task")]
+    #[test]
+    fn a_waker_with_the_same_data_and_other_functions_is_another_ones() {
+        let scheduler = Scheduler::new(Inbox::new(Duration::ZERO, None, None));
+        let other = futures_task::noop_waker();
+        assert_eq!(other.data(), Waker::noop().data());
+        scheduler.polling.set((3, super::identity(&other)));
+        assert_eq!(scheduler.key_of(&other), Some(3));
         assert_eq!(scheduler.key_of(Waker::noop()), None);
     }
 }

@@ -35,6 +35,10 @@ impl<T> Slab<T> {
     #[cold]
     fn open_chunk(&mut self) -> u32 {
         let chunk = self.entries.chunks();
+        assert!(
+            chunk < u32::MAX / CHUNK,
+            "a key is a u32, and the last few name no entry"
+        );
         self.open.push(chunk);
         chunk
     }
@@ -55,6 +59,8 @@ impl<T> Slab<T> {
         let chunk = key / CHUNK;
         if self.entries.vacant(chunk).is_power_of_two() {
             self.open.push(chunk); // The chunk was full.
+        } else if self.entries.chunks() == 0 {
+            self.open = Vec::new(); // The table has freed all.
         }
         Some(value)
     }

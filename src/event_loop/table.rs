@@ -4,6 +4,9 @@
 /// The entries of a chunk. Each has one bit of a word.
 pub(super) const CHUNK: u32 = 32;
 
+/// The list of chunks is freed only if it is longer than this.
+const MANY: usize = 64;
+
 pub(crate) struct Table<T> {
     chunks: Vec<Chunk<T>>,
     len: usize,
@@ -98,16 +101,24 @@ impl<T> Table<T> {
         let value = chunk.entries.as_mut()?[offset].take()?;
         chunk.vacant |= 1 << offset;
         self.len -= 1;
-        if chunk.vacant == u32::MAX && self.emptied != index {
-            self.free_emptied(index);
+        if chunk.vacant == u32::MAX && (self.emptied != index || self.len == 0) {
+            self.chunk_emptied(index);
         }
         Some(value)
     }
 
-    /// The chunk at `index` became empty. Frees the one before it, if that is empty still.
+    /// The chunk at `index` became empty. Frees the one before it, if that is empty still. If all are empty, and were many,
+    /// frees all.
     #[cold]
-    fn free_emptied(&mut self, index: usize) {
+    fn chunk_emptied(&mut self, index: usize) {
+        if self.len == 0 && self.chunks.len() > MANY {
+            *self = Self::default();
+            return;
+        }
         let before = std::mem::replace(&mut self.emptied, index);
+        if before == index {
+            return;
+        }
         if let Some(chunk) = self.chunks.get_mut(before) {
             if chunk.vacant == u32::MAX {
                 chunk.entries = None;
@@ -152,4 +163,25 @@ impl<T> Table<T> {
 #[inline(never)]
 fn new_entries<T>() -> Box<[Option<T>; CHUNK as usize]> {
     Box::new([const { None }; CHUNK as usize])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MANY, Table};
+
+    #[test]
+    fn a_table_that_is_empty_after_a_burst_is_like_new() {
+        let mut table = Table::default();
+        for round in 0..2 {
+            let burst = 0..100_000;
+            burst.clone().for_each(|key| table.insert(key, key));
+            for key in burst {
+                assert_eq!(table.remove(key), Some(key));
+            }
+            assert_eq!((table.len(), table.chunks.len()), (0, 0), "round {round}");
+        }
+        table.insert(3, 3);
+        assert_eq!(table.remove(3), Some(3));
+        assert!(table.chunks.len() <= MANY);
+    }
 }

@@ -18,8 +18,9 @@
 //! While the loop isn't running, a wake on its thread does what a wake on another thread does.
 
 use crate::event_loop::current;
-use crate::event_loop::scheduler::{Inbox, Post, Scheduler};
+use crate::event_loop::scheduler::{Inbox, Post, Scheduler, identity};
 use crate::sync::{Arc, AtomicBool, AtomicU32, Ordering, impl_wake};
+use std::task::Waker;
 
 pub(crate) struct TaskWaker {
     inbox: Arc<Inbox>,
@@ -56,9 +57,10 @@ impl TaskWaker {
     }
 
     /// Begins a poll. A wake from here on causes one more poll.
-    pub(crate) fn begin_poll(self: &Arc<Self>, scheduler: &Scheduler) {
+    /// `waker` is a waker of it.
+    pub(crate) fn begin_poll(&self, scheduler: &Scheduler, waker: &Waker) {
         let key = self.key.load(Ordering::Relaxed);
-        scheduler.polling.set((key, Arc::as_ptr(self).addr()));
+        scheduler.polling.set((key, identity(waker)));
         self.scheduled.store(false, Ordering::Relaxed);
     }
 

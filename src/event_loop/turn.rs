@@ -58,14 +58,14 @@ impl EventLoop {
         if ready == 0 {
             self.scheduler.shrink();
         }
-        for _ in 0..ready {
-            match self.scheduler.pop() {
-                Some(ReadyEntry::Woken(MAIN_KEY)) => poll_main(&self.scheduler),
-                Some(ReadyEntry::Woken(key)) => self.poll(key),
-                Some(ReadyEntry::Spawned(key)) => self.run_spawned(key),
-                Some(ReadyEntry::Aborted(key)) => self.drop_aborted(key),
-                Some(ReadyEntry::Callback) => self.run_callback(),
-                None => break,
+        let mut due = self.scheduler.due();
+        while let Some(entry) = self.scheduler.pop(&mut due) {
+            match entry {
+                ReadyEntry::Woken(MAIN_KEY) => poll_main(&self.scheduler),
+                ReadyEntry::Woken(key) => self.poll(key),
+                ReadyEntry::Spawned(key) => self.run_spawned(key),
+                ReadyEntry::Aborted(key) => self.drop_aborted(key),
+                ReadyEntry::Callback => self.run_callback(),
             }
         }
         ready
@@ -124,8 +124,8 @@ impl EventLoop {
         }
     }
 
-    /// Drops an aborted task. If it wasn't polled yet, `first_poll` drops it. An abort goes in front of the ready queue, so no
-    /// poll begins between the abort and this. So if the task has ended since, no other task is here with its key.
+    /// Drops an aborted task. If it wasn't polled yet, `first_poll` drops it. Aborts go before all else, so no poll begins
+    /// between the abort and this. So if the task has ended since, no other task is here with its key.
     fn drop_aborted(&mut self, key: u32) {
         if let Some(entry) = self.tasks.remove(key) {
             self.end_wakes(key, entry.task_waker);
@@ -167,9 +167,9 @@ impl EventLoop {
 
 /// Polls a task once.
 fn poll_task(scheduler: &Scheduler, task: &mut Task, task_waker: &Arc<TaskWaker>) -> Poll<Outcome> {
-    task_waker.begin_poll(scheduler);
     // Without futures-task, the waker holds a reference. So it is dropped before the task waker is recycled.
     let waker = waker_ref(task_waker);
+    task_waker.begin_poll(scheduler, &waker);
     let polled = task.as_mut().poll_erased(&mut Context::from_waker(&waker));
     scheduler.end_poll();
     polled
@@ -178,7 +178,7 @@ fn poll_task(scheduler: &Scheduler, task: &mut Task, task_waker: &Arc<TaskWaker>
 /// Polls the main future. If it panics, the panic is passed on.
 fn poll_main<F: Future>(scheduler: &Scheduler, mut future: Pin<&mut Option<F>>) -> Poll<F::Output> {
     let waker = waker_ref(&scheduler.main);
-    scheduler.main.begin_poll(scheduler);
+    scheduler.main.begin_poll(scheduler, &waker);
     let Some(main) = future.as_mut().as_pin_mut() else {
         unreachable!("nothing polls it after it has given its output")
     };
