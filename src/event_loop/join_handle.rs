@@ -5,7 +5,7 @@ use crate::event_loop::join_error::JoinError;
 use crate::event_loop::joins::Waiter;
 use crate::event_loop::scheduler::Scheduler;
 use crate::event_loop::send_join_handle::SendJoinHandle;
-use crate::event_loop::task::result_of;
+use crate::event_loop::task::{Outcome, result_of};
 use crate::sync::panics::{drop_nested, drop_quietly};
 use crate::sync::{Arc, unwind_safe};
 use std::cell::Cell;
@@ -14,7 +14,7 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 /// Waits for a task, on the thread of the task's loop. Await it in a task of that loop, or give it to
 /// [`run_until`](crate::EventLoop::run_until).
@@ -137,29 +137,43 @@ impl<T: 'static> Future for JoinHandle<T> {
         let Some((scheduler, key)) = &self.task else {
             panic!("a JoinHandle was polled {GIVEN}");
         };
-        let own = scheduler.key_of(context.waker());
-        // Cloned before the borrow, because that may run user code.
-        let foreign = own.is_none().then(|| context.waker().clone());
-        let mut joins = scheduler.joins.borrow_mut();
-        if let Some(outcome) = joins.take_outcome(*key) {
-            drop(joins);
-            if foreign.is_some() {
-                drop_quietly(foreign);
-            }
-            self.task = None;
-            return Poll::Ready(result_of(outcome));
-        }
-        let former = match (own, foreign) {
-            (Some(waiting), _) => joins.await_by_task(*key, waiting),
-            (None, Some(waker)) => joins.await_by(*key, Waiter::Waker(waker)),
-            (None, None) => unreachable!("the waker is one or the other"),
+        let polled = match scheduler.key_of(context.waker()) {
+            Some(waiting) => poll_by_task(scheduler, *key, waiting),
+            None => poll_by_waker(scheduler, *key, context.waker().clone()),
         };
-        drop(joins);
-        if former.is_some() {
-            drop_quietly(former);
-        }
-        Poll::Pending
+        polled.map(|outcome| {
+            self.task = None;
+            result_of(outcome)
+        })
     }
+}
+
+/// The task with the key `waiting` polls the handle.
+fn poll_by_task(scheduler: &Scheduler, key: u32, waiting: u32) -> Poll<Outcome> {
+    let mut joins = scheduler.joins.borrow_mut();
+    if let Some(outcome) = joins.take_outcome(key) {
+        return Poll::Ready(outcome);
+    }
+    let former = joins.await_by_task(key, waiting);
+    drop(joins);
+    if former.is_some() {
+        drop_quietly(former);
+    }
+    Poll::Pending
+}
+
+/// The handle is polled with another waker. Wakers are cloned before the borrow and dropped after it: both may run user code.
+fn poll_by_waker(scheduler: &Scheduler, key: u32, waker: Waker) -> Poll<Outcome> {
+    let mut joins = scheduler.joins.borrow_mut();
+    if let Some(outcome) = joins.take_outcome(key) {
+        drop(joins);
+        drop_quietly(waker);
+        return Poll::Ready(outcome);
+    }
+    let former = joins.await_by(key, Waiter::Waker(waker));
+    drop(joins);
+    drop_quietly(former);
+    Poll::Pending
 }
 
 impl<T> fmt::Debug for JoinHandle<T> {

@@ -101,8 +101,11 @@ impl<T> Table<T> {
         let value = chunk.entries.as_mut()?[offset].take()?;
         chunk.vacant |= 1 << offset;
         self.len -= 1;
-        if chunk.vacant == u32::MAX && (self.emptied != index || self.len == 0) {
-            self.chunk_emptied(index);
+        if chunk.vacant == u32::MAX {
+            // If the same chunk empties again and again, nothing is to be done.
+            if self.emptied != index || self.len == 0 && self.chunks.len() > MANY {
+                self.chunk_emptied(index);
+            }
         }
         Some(value)
     }
@@ -116,9 +119,6 @@ impl<T> Table<T> {
             return;
         }
         let before = std::mem::replace(&mut self.emptied, index);
-        if before == index {
-            return;
-        }
         if let Some(chunk) = self.chunks.get_mut(before) {
             if chunk.vacant == u32::MAX {
                 chunk.entries = None;
