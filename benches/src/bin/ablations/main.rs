@@ -10,8 +10,9 @@
 
 mod report;
 mod rounds;
+mod rows;
 
-use benches::{bars, bytes, rows};
+use benches::{bars, bytes};
 use edits::{CRATE, Copy, Entry, checkout, needed, parse};
 use report::{Found, Report};
 use rounds::{Effort, Spec};

@@ -1,9 +1,10 @@
 //! A row on two builds of the crate in turn: each lap of a build in a process of its own, round by round.
 
+use crate::rows;
 use benches::lap::Lap;
 use benches::place::{Placement, Placer};
 use benches::report::OURS;
-use benches::rows::{self, Row};
+use benches::rows::Row;
 use std::io;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
