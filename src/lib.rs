@@ -103,7 +103,7 @@
 //! # Cancellation
 //! Dropping a future cancels its call. A job that hasn't begun never runs. A job that has begun can't be stopped, but can
 //! ask [`check_cancelled`], and an async function that it waits for is dropped. If the caller goes away, the job's waits
-//! in [`syncify`], [`Handle::block_on`] and [`JoinHandle::join`] end with an error. A [`run`] in the job, and a
+//! in [`syncify`], [`Handle::block_on`] and [`SendJoinHandle::join`] end with an error. A [`run`] in the job, and a
 //! [`BlockingTask::join`], go on to their end, because they have no error to give: ask [`check_cancelled`] after them.
 //!
 //! ```
@@ -145,9 +145,11 @@
 //!     spawner  handle  remote_spawn                 spawning from the loop's own thread, and from others
 //!     time                                          sleep and timeout
 //!     current  scheduler                            the loop that this thread runs; what a loop does next
-//!     ready_queue  timers  inbox  task_slab  slab   the order of ready tasks; timers; posts; tasks that wait
+//!     ready_queue  timers  inbox                    the order of ready tasks; timers; posts
+//!     task_slab  slab  table                        the tables of tasks and timers
 //!     task  task_waker                              a future on the loop; what a wake does
-//!     join_handle  join_cell  join_error            how a task's result gets to the one that waits for it
+//!     joins  join_handle  join_error                how a task's result gets to what waits for it on the loop's thread
+//!     join_cell  send_join_handle                   and to what waits for it on another thread
 //! pool/         worker threads
 //!     builder  shutdown                             a pool's settings, and its end
 //!     worker  sleep  watch  steal                   a worker runs jobs, sleeps and retires, watches the queues, takes jobs
@@ -199,6 +201,7 @@ pub use event_loop::builder::EventLoopBuilder;
 pub use event_loop::handle::Handle;
 pub use event_loop::join_error::JoinError;
 pub use event_loop::join_handle::JoinHandle;
+pub use event_loop::send_join_handle::SendJoinHandle;
 pub use event_loop::spawner::{LocalSpawner, spawn};
 pub use event_loop::time;
 pub use pool::builder::PoolBuilder;

@@ -89,8 +89,10 @@ fn what_is_polled_after_it_has_given_its_result_says_so() {
     watched(|| {
         let mut event_loop = EventLoop::new();
         let task = event_loop.spawn(async {});
+        let send_task = event_loop.spawn(async {}).into_send();
         event_loop.run_until(yield_now());
-        says_so(task, "JoinHandle");
+        says_so(task, "a JoinHandle");
+        says_so(send_task, "a SendJoinHandle");
         says_so(spawn_blocking(|| 1), "BlockingTask");
         says_so(gather([ready(1)]), "Gather");
         says_so(Limiter::new(1).acquire(), "Acquire");

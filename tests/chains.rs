@@ -4,7 +4,9 @@
 mod common;
 
 use common::{poll_once, until, watched};
-use footbridge::{Asyncify, BlockingTask, EventLoop, JoinHandle, Limiter, Pool, asyncify};
+use footbridge::{
+    Asyncify, BlockingTask, EventLoop, JoinHandle, Limiter, Pool, SendJoinHandle, asyncify,
+};
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -115,7 +117,7 @@ struct Link {
 
 enum Before {
     Call(#[expect(dead_code, reason = "held to be dropped")] BlockingTask<Link>),
-    Task(#[expect(dead_code, reason = "held to be dropped")] JoinHandle<Link>),
+    Task(#[expect(dead_code, reason = "held to be dropped")] SendJoinHandle<Link>),
 }
 
 /// Drops a chain of results, each of a task or of a call as `is_task` says of its number. The last is of a call.
@@ -131,7 +133,7 @@ fn drop_chain_of_results(is_task: fn(usize) -> bool) {
                 _counted: Counted(gone.clone()),
             };
             last = Some(if is_task(n) {
-                Before::Task(event_loop.spawn(async move { link }))
+                Before::Task(event_loop.spawn(async move { link }).into_send())
             } else {
                 Before::Call(pool.spawn_blocking(move || link))
             });
@@ -157,6 +159,33 @@ fn one_of_results_of_tasks_goes_too() {
 #[test]
 fn one_of_results_of_calls_and_tasks_in_turn_goes_too() {
     drop_chain_of_results(|n| n % 2 == 0);
+}
+
+/// As [`Link`], for handles of the loop's own.
+struct LocalLink {
+    _before: Option<JoinHandle<LocalLink>>,
+    _counted: Counted,
+}
+
+#[test]
+fn one_of_results_that_lie_in_the_loop_goes_too() {
+    on_a_small_stack(|| {
+        let gone = Arc::new(AtomicUsize::new(0));
+        let mut event_loop = EventLoop::new();
+        let mut last = None;
+        for _ in 0..LONG {
+            let link = LocalLink {
+                _before: last.take(),
+                _counted: Counted(gone.clone()),
+            };
+            last = Some(event_loop.spawn(async move { link }));
+        }
+        event_loop.tick();
+        drop(event_loop);
+        assert_eq!(gone.load(SeqCst), 0);
+        drop(last);
+        assert_eq!(gone.load(SeqCst), LONG);
+    });
 }
 
 /// Looks, where it is dropped, whether the tokens of those are held whose functions hold it.

@@ -354,7 +354,8 @@ fn an_aborted_task_is_gone_before_its_handle_says_so_and_is_dropped_on_the_loops
             let task = spawn(async move {
                 let _guard = guard;
                 pending::<()>().await
-            });
+            })
+            .into_send();
             yield_now().await;
             let ended = spawn_blocking(move || {
                 task.abort();
@@ -386,7 +387,7 @@ fn dropping_a_join_handle_lets_the_task_run_on() {
 fn a_join_of_a_task_is_answered_when_its_loop_goes() {
     watched(|| {
         let event_loop = EventLoop::new();
-        let polled = event_loop.spawn(pending::<()>());
+        let polled = event_loop.spawn(pending::<()>()).into_send();
         let posted = event_loop.handle().spawn(pending::<()>);
         let joiners = [polled, posted].map(|task| thread::spawn(move || task.join()));
         drop(event_loop);
@@ -401,9 +402,9 @@ fn a_join_of_a_task_is_answered_when_its_loop_goes() {
 fn joining_on_a_thread_that_runs_a_loop_panics_and_says_to_await() {
     watched(|| {
         run(async {
-            let text = panic_of(|| spawn(async {}).join());
+            let text = panic_of(|| spawn(async {}).into_send().join());
             assert!(
-                text.starts_with("JoinHandle::join") && text.contains("await it"),
+                text.starts_with("SendJoinHandle::join") && text.contains("await it"),
                 "{text}"
             );
             let text = panic_of(|| spawn_blocking(|| ()).join());

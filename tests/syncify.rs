@@ -402,10 +402,10 @@ fn a_wait_for_a_loop_of_ones_own_thread_that_does_not_run_is_refused() {
         assert_eq!(handle.block_on(where_am_i), Err(SyncifyError::OnLoopThread));
         let named = Syncify::new().on(&handle).wrap(where_am_i);
         assert_eq!(named(), Err(SyncifyError::OnLoopThread));
-        let task = event_loop.spawn(async { 1 });
+        let task = event_loop.spawn(async { 1 }).into_send();
         assert!(
             panic_of(|| task.join()).contains("await it"),
-            "JoinHandle::join"
+            "SendJoinHandle::join"
         );
         assert_eq!(event_loop.run_until(async { 2 }), 2);
         drop(event_loop);

@@ -5,13 +5,14 @@ use footbridge::time::{Elapsed, Sleep};
 use footbridge::{
     Acquire, Asyncify, BlockingTask, Cancelled, EventLoop, EventLoopBuilder, Gather, Handle,
     JoinError, JoinHandle, Limiter, LocalSpawner, Permit, Pool, PoolBuilder, PoolStats, RunningJob,
-    StillRunning, Syncify, SyncifyError,
+    SendJoinHandle, StillRunning, Syncify, SyncifyError,
 };
 use std::cell::Cell;
 use std::error::Error;
 use std::fmt::{Debug, Display};
 use std::future::{Future, Ready, pending};
 use std::io;
+use std::marker::PhantomPinned;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::rc::Rc;
 use std::sync::mpsc;
@@ -93,11 +94,11 @@ fn builders_and_figures_may_cross_threads() {
 }
 
 #[test]
-fn a_join_handle_may_cross_threads_if_its_result_may() {
-    assert_all!([Send, Sync, Unpin, Debug]: JoinHandle<u8>, JoinHandle<OneThreadAtATime>);
-    assert_none!([Send, Sync]: JoinHandle<Local>);
-    assert_all!([Unpin, Debug]: JoinHandle<Local>);
-    assert_none!([Clone]: JoinHandle<u8>);
+fn a_handle_of_the_loops_own_stays_on_its_thread_and_a_send_one_may_cross_if_its_result_may() {
+    assert_none!([Send, Sync, Clone]: JoinHandle<u8>, JoinHandle<Local>);
+    assert_all!([Unpin, Debug]: JoinHandle<u8>, JoinHandle<Local>, JoinHandle<PhantomPinned>);
+    assert_all!([Send, Sync, Unpin, Debug]: SendJoinHandle<u8>, SendJoinHandle<OneThreadAtATime>);
+    assert_none!([Clone]: SendJoinHandle<u8>);
 }
 
 #[test]

@@ -151,7 +151,7 @@ fn a_job_whose_task_on_the_loop_is_aborted_is_told_so_and_neither_it_nor_its_cal
                     let task = spawn(pending::<()>());
                     yield_now().await;
                     task.abort();
-                    give.send(task).unwrap();
+                    give.send(task.into_send()).unwrap();
                 })(give);
                 assert_eq!(made, Ok(()));
                 let task = given.recv().unwrap();
@@ -275,7 +275,7 @@ fn a_loop_that_ends_while_workers_wait_for_it_prints_nothing() {
             run(async {
                 let waiting = Arc::new(AtomicBool::new(false));
                 let (begun, handle) = (waiting.clone(), Handle::current());
-                let task = spawn(pending::<()>());
+                let task = spawn(pending::<()>()).into_send();
                 let other = answer.clone();
                 spawn_blocking(move || other.send(task.join().is_err()).unwrap()).detach();
                 spawn_blocking(move || {

@@ -193,7 +193,7 @@ fn a_worker_whose_caller_goes_away_is_answered_wherever_it_waits() {
     });
 }
 
-// Threads: a worker, whose job begins to wait in `JoinHandle::join`; the caller, which drops the call.
+// Threads: a worker, whose job begins to wait in `SendJoinHandle::join`; the caller, which drops the call.
 // Decided by: the lock of the links: `CallState::cancel` finds the thread's waker, or `CallState::begin_wait` finds that the
 // caller has gone.
 // Mutant: a cancel doesn't wake the thread that waits for a task.
@@ -201,7 +201,7 @@ fn a_worker_whose_caller_goes_away_is_answered_wherever_it_waits() {
 fn a_worker_whose_caller_goes_away_waits_no_longer_for_a_task() {
     explore_within(3, || {
         let event_loop = EventLoop::new();
-        let task = event_loop.spawn(pending::<()>());
+        let task = event_loop.spawn(pending::<()>()).into_send();
         let pool = Pool::builder()
             .max_threads(1)
             .keep_alive(Duration::MAX)

@@ -126,8 +126,8 @@ fn a_wake_of_a_last_poll_is_no_wake_of_the_task_that_gets_the_place() {
 }
 
 // Threads: the loop's thread; a thread that wakes the task; a thread that aborts it, and waits for its end.
-// Decided by: `posted` in `TaskWaker::wake`, by which the wake and the abort are one post or two; `Task::end`, which drops
-// the future before the cell says that the task has ended.
+// Decided by: the inbox's lock: the wake's post is before the abort's or after it; `EventLoop::end_unready`, which drops the
+// future before the cell says that the task has ended.
 // Mutant: a task is over before its future is gone.
 #[test]
 fn a_wake_against_an_abort_ends_the_task_once_and_its_future_before_that_is_known() {
@@ -138,7 +138,8 @@ fn a_wake_against_an_abort_ends_the_task_once_and_its_future_before_that_is_know
             let task = footbridge::spawn(async move {
                 let _guard = guard;
                 elsewhere(|| ()).await;
-            });
+            })
+            .into_send();
             elsewhere(move || {
                 task.abort();
                 let _ = task.join();
@@ -150,14 +151,13 @@ fn a_wake_against_an_abort_ends_the_task_once_and_its_future_before_that_is_know
 }
 
 // Threads: a thread that aborts a task; the loop's thread, which polls the task for the first time, or sleeps.
-// Decided by: the cell's lock: `JoinCell::abort` finds the task that `JoinCell::set_abort_target` left, or that finds
-// `aborted`.
-// Mutant: a task that begins to wait doesn't ask for an abort.
+// Decided by: the inbox's lock: the post of the abort is before the task's first poll, during it, or wakes the loop.
+// Mutant: an abort in the inbox is dropped.
 #[test]
 fn an_abort_from_another_thread_finds_the_task_unpolled_waiting_or_asleep() {
     explore(|| {
         run(async {
-            let task = footbridge::spawn(pending::<()>());
+            let task = footbridge::spawn(pending::<()>()).into_send();
             elsewhere(move || {
                 task.abort();
                 assert!(task.join().unwrap_err().is_cancelled());
@@ -168,9 +168,9 @@ fn an_abort_from_another_thread_finds_the_task_unpolled_waiting_or_asleep() {
 }
 
 // Threads: a thread that spawns on the loop, and aborts; the loop's thread, which makes the task.
-// Decided by: the cell's lock: `aborted` is seen by `RemoteSpawn::make_task`, `Task::first_poll` or
-// `JoinCell::set_abort_target`, or the abort finds the task.
-// Mutant: an aborted task that asks to be watched goes on.
+// Decided by: the cell's lock: `aborted` is seen by `RemoteSpawn::make_task` or `JoinCell::attach`, or the abort finds the key
+// that `attach` has set.
+// Mutant: a task that is made doesn't ask for an abort.
 #[test]
 fn an_abort_of_what_was_spawned_from_another_thread_is_answered() {
     explore_within(4, || {
@@ -187,8 +187,8 @@ fn an_abort_of_what_was_spawned_from_another_thread_is_answered() {
 }
 
 // Threads: a thread that aborts a task, and waits for its end; the loop's thread, whose task completes.
-// Decided by: the cell's lock: `JoinCell::abort` finds the cell complete and changes nothing, or `TaskWaker::is_aborted` is
-// seen at the next poll.
+// Decided by: the cell's lock: `JoinCell::abort` finds the cell complete and changes nothing, or the loop takes the abort from
+// its inbox before it polls the task again.
 // Mutant: a task is called complete before its result is there.
 #[test]
 fn an_abort_against_completion_loses_neither_the_value_nor_the_answer() {
@@ -199,7 +199,8 @@ fn an_abort_against_completion_loses_neither_the_value_nor_the_answer() {
             let task = footbridge::spawn(async move {
                 yield_now().await;
                 written.set(1);
-            });
+            })
+            .into_send();
             elsewhere(move || {
                 task.abort();
                 if task.join().is_ok() {
@@ -245,7 +246,8 @@ fn a_join_against_completion_gets_the_value_and_what_was_written_before_it() {
         let task = event_loop.spawn(async move {
             written.set(1);
             7
-        });
+        })
+        .into_send();
         let joining = spawn(move || {
             assert_eq!(task.join().unwrap(), 7);
             assert_eq!(data.get(), 1);
@@ -256,7 +258,7 @@ fn a_join_against_completion_gets_the_value_and_what_was_written_before_it() {
 }
 
 // Threads: a thread that joins a task; the loop's thread, which ends the loop.
-// Decided by: `Task::end`: it drops the future before it leaves the answer under the cell's lock.
+// Decided by: `EventLoop::end_unready`: it drops the future before it leaves the answer under the cell's lock.
 // Mutant: a task is over before its future is gone.
 #[test]
 fn a_join_against_the_end_of_the_loop_is_answered_after_the_future_is_gone() {
@@ -267,7 +269,8 @@ fn a_join_against_the_end_of_the_loop_is_answered_after_the_future_is_gone() {
         let task = event_loop.spawn(async move {
             let _guard = guard;
             pending::<()>().await;
-        });
+        })
+        .into_send();
         let joining = spawn(move || {
             assert!(task.join().unwrap_err().is_cancelled());
             assert_eq!(dropped.get(), 1);
@@ -309,7 +312,7 @@ fn a_thread_that_is_told_that_a_task_is_finished_sees_what_it_wrote() {
         let data = Data::default();
         let written = data.clone();
         let mut event_loop = EventLoop::new();
-        let task = event_loop.spawn(async move { written.set(1) });
+        let task = event_loop.spawn(async move { written.set(1) }).into_send();
         let asking = spawn(move || {
             if task.is_finished() {
                 assert_eq!(data.get(), 1);
@@ -320,32 +323,32 @@ fn a_thread_that_is_told_that_a_task_is_finished_sees_what_it_wrote() {
     });
 }
 
-// Threads: a thread that aborts a task; the loop's thread, which ends it and spawns the next with its task waker.
-// Decided by: `TaskWaker::reset`, which clears `aborted` when `TaskSlab::recycle` finds no other waker left.
-// Mutant: the next task that gets an aborted one's task waker is aborted too.
+// Threads: a thread that aborts a task late; the loop's thread, which has ended it, and spawned the next with its key.
+// Decided by: `Joins::abort_for`, which compares the cell.
+// Mutant: an abort is for any task with the key.
 #[test]
-fn a_task_spawned_where_another_was_aborted_runs() {
+fn a_task_with_the_key_of_another_is_not_aborted_with_that() {
     explore_within(3, || {
         run(async {
-            let first = footbridge::spawn(pending::<()>());
+            let first = footbridge::spawn(elsewhere(|| ())).into_send();
             let aborting = spawn(move || first.abort());
             yield_now().await;
             yield_now().await;
-            aborting.join().unwrap();
-            yield_now().await;
+            // By now, the first has ended, is to be aborted, or both.
             let second = footbridge::spawn(async {
                 yield_now().await;
                 7
-            });
+            })
+            .into_send();
+            aborting.join().unwrap();
             assert_eq!(second.await.unwrap(), 7);
         });
     });
 }
 
 // Threads: a thread that aborts a task and drops its handle; the loop's thread, which polls the task for the first time.
-// Decided by: the cell's lock in `JoinCell::set_abort_target`, which `Task::first_poll` calls without a handle too: it finds
-// `aborted`.
-// Mutant: a task whose handle is gone by now doesn't ask for an abort.
+// Decided by: the inbox's lock: the post of the abort holds the cell, so the loop still finds the task by it.
+// Mutant: an abort in the inbox is dropped.
 #[test]
 fn a_task_that_is_aborted_and_let_go_of_in_its_first_poll_is_dropped() {
     explore(|| {
@@ -355,7 +358,8 @@ fn a_task_that_is_aborted_and_let_go_of_in_its_first_poll_is_dropped() {
             let task = footbridge::spawn(async move {
                 let _guard = guard;
                 pending::<()>().await
-            });
+            })
+            .into_send();
             elsewhere(move || {
                 task.abort();
                 drop(task);

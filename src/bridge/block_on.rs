@@ -4,7 +4,7 @@
 //! The rule: a cancel of the job that waits here is never lost.
 //! If `begin_wait` comes first, the cancel finds the wait and ends it. If the cancel comes first, `begin_wait` fails.
 //! `syncify` and `block_on` abort the task then, and return `Cancelled` after the future is gone.
-//! `JoinHandle::join` ends the wait only. The task runs on.
+//! `SendJoinHandle::join` ends the wait only. The task runs on.
 
 use crate::bridge::call::{Call, current_call, enter_call};
 use crate::bridge::call_state::Nested;
@@ -13,8 +13,8 @@ use crate::bridge::deadlock::{WaitTracker, watched};
 use crate::event_loop::current::{self, refuse_loop_thread};
 use crate::event_loop::handle::Handle;
 use crate::event_loop::join_error::JoinError;
-use crate::event_loop::join_handle::JoinHandle;
 use crate::event_loop::loop_cache;
+use crate::event_loop::send_join_handle::SendJoinHandle;
 use crate::pool::{slot, wait};
 use crate::sync::{Arc, current_thread};
 use std::cell::Cell;
@@ -41,6 +41,7 @@ where
         Some(watch) => event_loop.spawn(watched(watch, Box::pin(async { make().await }))),
         None => event_loop.spawn(async { make().await }),
     };
+    let task = task.into_send();
     let nested = Nested::Function(task.cell.clone());
     if call.call_state().begin_wait(nested).is_err() {
         return Err(SyncifyError::Cancelled);
@@ -98,7 +99,7 @@ impl Handle {
     }
 }
 
-impl<T: 'static> JoinHandle<T> {
+impl<T: Send + 'static> SendJoinHandle<T> {
     /// Blocks this thread until the task has ended. If a job calls it, the job releases its slot in the pool while it
     /// waits.
     ///
@@ -128,8 +129,8 @@ impl<T: 'static> JoinHandle<T> {
     #[track_caller]
     pub fn join(self) -> Result<T, JoinError> {
         // If the task has ended, the thread that owns its loop may take the result.
-        let owner = (!self.is_finished()).then_some(self.owner);
-        refuse_loop_thread("JoinHandle::join", owner);
+        let owner = (!self.is_finished()).then(|| self.cell.owner());
+        refuse_loop_thread("SendJoinHandle::join", owner);
         let Some(call) = current_call() else {
             return wait::block_on(|context| self.cell.poll(context));
         };

@@ -39,7 +39,7 @@ pub(crate) struct CallLinks {
 /// A wait of the job that ends if the job's caller goes away.
 pub(crate) enum Nested {
     /// An async function: its task is aborted.
-    Function(Arc<dyn ErasedCell + Send + Sync>),
+    Function(Arc<dyn ErasedCell>),
     /// A task that others may use. The waker wakes the waiting thread, which reads `is_gone`.
     Task(Waker),
 }

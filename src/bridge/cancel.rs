@@ -11,7 +11,7 @@ use std::io;
 /// `check_cancelled()?` also works in a function that returns `io::Result`.
 ///
 /// If the caller goes away, waits in [`syncify`](crate::syncify), [`Handle::block_on`](crate::Handle::block_on) and
-/// [`JoinHandle::join`](crate::JoinHandle::join) end with an error. A [`BlockingTask::join`](crate::BlockingTask::join)
+/// [`SendJoinHandle::join`](crate::SendJoinHandle::join) end with an error. A [`BlockingTask::join`](crate::BlockingTask::join)
 /// and a [`run`](crate::run) go on to their end: ask after them.
 ///
 /// # Errors

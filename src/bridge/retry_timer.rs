@@ -2,7 +2,7 @@
 
 use crate::event_loop::current;
 use crate::event_loop::handle::Handle;
-use crate::event_loop::scheduler::{Inbox, Post};
+use crate::event_loop::scheduler::{Inbox, Post, Scheduler};
 use crate::pool::registry::Registry;
 use crate::pool::thread_retry::{RETRY_PAUSE, RefusalListener};
 use crate::sync::{Arc, Ordering, impl_wake, now, waker};
@@ -36,7 +36,7 @@ impl RefusalListener for Inbox {
     fn retry_later(&self, registry: &Arc<Registry>, refusal: usize) {
         let registry = registry.clone();
         let timer = Arc::new(RetryTimer { registry, refusal });
-        let set = move || {
+        let set = move |_: &Scheduler| {
             timer.set();
             None
         };

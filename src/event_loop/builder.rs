@@ -69,7 +69,7 @@ impl EventLoopBuilder {
     /// If the loop waits for timers or for other threads, it sleeps at once.
     ///
     /// A thread outside the pools spins as long while it waits in one of these two calls. In
-    /// [`JoinHandle::join`](crate::JoinHandle::join) it doesn't spin.
+    /// [`SendJoinHandle::join`](crate::SendJoinHandle::join) it doesn't spin.
     ///
     /// If the time isn't zero, the loop also stays awake for the last 50 microseconds before a timer is due, and keeps the
     /// processor. A system may wake a sleeping thread that late.

@@ -1,7 +1,6 @@
 //! The current loop: the one that this thread runs, if any.
 
 use crate::event_loop::scheduler::{Inbox, Scheduler};
-use crate::event_loop::task_waker::NO_KEY;
 use crate::sync::{Arc, ThreadId, current_thread, thread_local};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -71,9 +70,8 @@ pub(crate) fn is_running() -> bool {
 /// Any other waker may block.
 pub(crate) fn is_own_waker(waker: &Waker) -> bool {
     let address = waker.data().addr();
-    let is_own = |current: &Rc<Scheduler>| {
-        !current.inbox.has_hook() && address != NO_KEY && address == current.polling.get()
-    };
+    let is_own =
+        |current: &Rc<Scheduler>| !current.inbox.has_hook() && address == current.polling.get().1;
     with_current(is_own).unwrap_or(false)
 }
 

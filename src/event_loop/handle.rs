@@ -4,9 +4,9 @@
 //! future there, so the future needn't be `Send`.
 
 use crate::event_loop::join_cell::JoinCell;
-use crate::event_loop::join_handle::JoinHandle;
 use crate::event_loop::remote_spawn::RemoteSpawn;
-use crate::event_loop::scheduler::{Inbox, Post};
+use crate::event_loop::scheduler::{Inbox, Post, Scheduler};
+use crate::event_loop::send_join_handle::SendJoinHandle;
 use crate::sync::{Arc, unwind_safe};
 use std::fmt;
 use std::future::Future;
@@ -36,8 +36,8 @@ impl Handle {
     /// The loop calls `make` on its own thread and runs the future that it returns. The closure moves to that thread. The
     /// future stays there and need not be `Send`.
     ///
-    /// If the loop has ended, or ends before the task, the task is dropped, and its [`JoinHandle`] says that it was
-    /// cancelled. If the loop ends or the task is [aborted](JoinHandle::abort) before the loop's next turn, `make` is not
+    /// If the loop has ended, or ends before the task, the task is dropped, and its [`SendJoinHandle`] says that it was
+    /// cancelled. If that or an [abort](SendJoinHandle::abort) comes before the loop's next turn, `make` is not
     /// called. If `make` panics, the panic is the task's.
     ///
     /// ```
@@ -47,22 +47,18 @@ impl Handle {
     ///     assert_eq!(task.join().unwrap().await.unwrap(), "made on the loop");
     /// });
     /// ```
-    pub fn spawn<M, F>(&self, make: M) -> JoinHandle<F::Output>
+    pub fn spawn<M, F>(&self, make: M) -> SendJoinHandle<F::Output>
     where
         M: FnOnce() -> F + Send + 'static,
         F: Future + 'static,
         F::Output: Send + 'static,
     {
-        let cell = Arc::new(JoinCell::new());
+        let cell = Arc::new(JoinCell::new(self.inbox.clone()));
         let remote_spawn = RemoteSpawn(Some((cell.clone(), make)));
         // If the loop refuses the closure, it is dropped here. Its drop completes the cell.
-        let _ = self
-            .inbox
-            .post(Post::Callback(Box::new(move || remote_spawn.make_task())));
-        JoinHandle {
-            cell,
-            owner: self.inbox.owner(),
-        }
+        let make_task = move |scheduler: &Scheduler| remote_spawn.make_task(scheduler);
+        let _ = self.inbox.post(Post::Callback(Box::new(make_task)));
+        SendJoinHandle { cell }
     }
 
     /// The loop calls `f` on its own thread, after what was asked of it before. `false`: the loop has ended, and `f` has
@@ -81,7 +77,7 @@ impl Handle {
     where
         F: FnOnce() + Send + 'static,
     {
-        let call = move || {
+        let call = move |_: &Scheduler| {
             f();
             None
         };

@@ -1,24 +1,29 @@
-//! The cell for the result of a task. The waiter takes the result from it.
+//! The cell for the result of a task whose handle may be on another thread. The waiter takes the result from it.
 //!
 //! | phase | what it holds | what changes it |
 //! | --- | --- | --- |
-//! | *pending* | the waiter's waker; the task waker, for an abort | `complete`, by the loop |
+//! | *pending* | the waiter's waker; the task's key, once there is a task | `complete`, by the loop |
 //! | *complete* | the result | `poll`, by the waiter |
 //! | *taken* | nothing | |
 //!
 //! The rule: the first result stays. If a task has finished, the end of the loop changes nothing.
 
 use crate::event_loop::join_error::JoinError;
+use crate::event_loop::joins::Waiter;
+use crate::event_loop::scheduler::{Inbox, Post, Scheduler};
+use crate::event_loop::task::{Outcome, result_of};
+use crate::event_loop::task_waker::NO_KEY;
 use crate::sync::panics::{drop_nested, drop_quietly, wake};
-use crate::sync::{Arc, AtomicBool, Mutex, Ordering};
-use std::any::Any;
+use crate::sync::{Arc, AtomicBool, Mutex, Ordering, ThreadId};
 use std::task::{Context, Poll, Waker};
 
 pub(crate) struct JoinCell<T> {
     state: Mutex<CellState<T>>,
+    /// The inbox of the task's loop, for an abort.
+    inbox: Arc<Inbox>,
     /// A waiter has polled the cell. Only the waiter's handle writes and reads it.
     awaited: AtomicBool,
-    /// The task is to be aborted. Written under the lock. Before the first poll, the loop reads it without the lock.
+    /// The task is to be aborted. Written under the lock, read without it.
     aborted: AtomicBool,
     /// `state` is no longer pending. Written under the lock, read without it.
     complete: AtomicBool,
@@ -29,23 +34,24 @@ pub(crate) struct JoinCell<T> {
 enum CellState<T> {
     Pending {
         waiter: Option<Waker>,
-        /// What an abort calls.
-        task: Option<Arc<dyn Abort>>,
+        /// [`NO_KEY`] if the loop hasn't made the task yet.
+        key: u32,
     },
     Complete(Result<T, JoinError>),
     Taken,
 }
 
 impl<T> JoinCell<T> {
-    pub(crate) fn new() -> Self
+    pub(crate) fn new(inbox: Arc<Inbox>) -> Self
     where
         T: 'static,
     {
         Self {
             state: Mutex::new(CellState::Pending {
                 waiter: None,
-                task: None,
+                key: NO_KEY,
             }),
+            inbox,
             awaited: AtomicBool::new(false),
             aborted: AtomicBool::new(false),
             complete: AtomicBool::new(false),
@@ -56,15 +62,14 @@ impl<T> JoinCell<T> {
     /// Stores the result, and wakes the waiter.
     pub(crate) fn complete(&self, result: Result<T, JoinError>) {
         let mut state = self.state.lock();
-        let CellState::Pending { waiter, task } = &mut *state else {
+        let CellState::Pending { waiter, .. } = &mut *state else {
             drop(state);
             return (self.drop_result)(result);
         };
-        let (waiter, task) = (waiter.take(), task.take());
+        let waiter = waiter.take();
         *state = CellState::Complete(result);
         self.complete.store(true, Ordering::Release); // Pairs with the load in `is_complete`.
         drop(state);
-        drop(task);
         if let Some(waiter) = waiter {
             wake(waiter);
         }
@@ -94,7 +99,7 @@ impl<T> JoinCell<T> {
         match state {
             CellState::Complete(result) => Poll::Ready(result),
             _ => panic!(
-                "a JoinHandle was polled after it had given its result; await it once, and keep that"
+                "a SendJoinHandle was polled after it had given its result; await it once, and keep that"
             ),
         }
     }
@@ -128,66 +133,70 @@ impl<T> Drop for JoinCell<T> {
     }
 }
 
-/// A task that can be aborted.
-pub(crate) trait Abort: Send + Sync {
-    fn abort(self: Arc<Self>);
-}
-
-/// A cell without the type of its result, for the loop and for a job that waits.
-pub(crate) trait ErasedCell: Any {
-    /// Asks the loop to drop the task. The loop then completes the cell.
-    fn abort(&self);
-    /// Whether the task is to be aborted.
-    fn is_aborted(&self) -> bool;
-    fn is_complete(&self) -> bool;
-    /// Sets what an abort calls. `false` if an abort came first, or the cell is complete.
-    fn set_abort_target(&self, task: Option<Arc<dyn Abort>>) -> bool;
-    fn fail(&self, error: JoinError);
-    fn as_any(&self) -> &dyn Any;
-}
-
-impl<T: 'static> ErasedCell for JoinCell<T> {
-    fn abort(&self) {
-        let mut state = self.state.lock();
-        let CellState::Pending { task, .. } = &mut *state else {
-            return;
-        };
-        // Relaxed: `set_abort_target` reads it under the lock.
-        self.aborted.store(true, Ordering::Relaxed);
-        let task = task.take();
-        drop(state);
-        if let Some(task) = task {
-            task.abort();
+impl<T: Send + 'static> JoinCell<T> {
+    /// The loop has made the task. From here on, an abort finds it.
+    pub(crate) fn attach(self: &Arc<Self>, key: u32, scheduler: &Scheduler) {
+        let mut joins = scheduler.joins.borrow_mut();
+        let (waiter, outcome) = joins.detach(key);
+        if let Some(outcome) = outcome {
+            drop(joins);
+            return self.complete_erased(outcome);
+        }
+        joins.await_by(key, Waiter::Cell(self.clone()));
+        drop(joins);
+        drop_quietly(waiter);
+        if let CellState::Pending { key: attached, .. } = &mut *self.state.lock() {
+            *attached = key;
+        }
+        if self.is_aborted() {
+            // The abort came before the lock, and found no key.
+            scheduler.abort(key);
         }
     }
 
-    fn is_aborted(&self) -> bool {
+    /// The thread that owns the task's loop.
+    pub(crate) fn owner(&self) -> ThreadId {
+        self.inbox.owner()
+    }
+
+    pub(crate) fn is_aborted(&self) -> bool {
         self.aborted.load(Ordering::Relaxed)
     }
+}
 
-    fn is_complete(&self) -> bool {
-        self.is_complete()
-    }
+/// A cell without the type of its result, for the loop and for a job that waits.
+pub(crate) trait ErasedCell: Send + Sync {
+    /// Asks the loop to drop the task. The loop then completes the cell.
+    fn abort(self: Arc<Self>);
+    /// The key of the task, while it hasn't ended.
+    fn key(&self) -> u32;
+    fn complete_erased(&self, outcome: Outcome);
+}
 
-    fn set_abort_target(&self, new: Option<Arc<dyn Abort>>) -> bool {
-        let mut state = self.state.lock();
-        let old = match &mut *state {
-            CellState::Pending { task, .. } if !self.is_aborted() => std::mem::replace(task, new),
-            _ => {
-                drop(state);
-                return false;
-            }
+impl<T: Send + 'static> ErasedCell for JoinCell<T> {
+    fn abort(self: Arc<Self>) {
+        let state = self.state.lock();
+        let CellState::Pending { key, .. } = &*state else {
+            return;
         };
+        let key = *key;
+        // Relaxed: `attach` takes the lock after it has set the key.
+        let was_aborted = self.aborted.swap(true, Ordering::Relaxed);
         drop(state);
-        drop(old);
-        true
+        if !was_aborted && key != NO_KEY {
+            // If the loop has ended, it refuses the post. Then it has dropped the task, or is about to.
+            let _ = self.inbox.clone().post(Post::Abort(self));
+        }
     }
 
-    fn fail(&self, error: JoinError) {
-        self.complete(Err(error));
+    fn key(&self) -> u32 {
+        match &*self.state.lock() {
+            CellState::Pending { key, .. } => *key,
+            _ => NO_KEY,
+        }
     }
 
-    fn as_any(&self) -> &dyn Any {
-        self
+    fn complete_erased(&self, outcome: Outcome) {
+        self.complete(result_of(outcome));
     }
 }

@@ -7,12 +7,15 @@ pub(crate) mod inbox;
 pub(crate) mod join_cell;
 pub(crate) mod join_error;
 pub(crate) mod join_handle;
+pub(crate) mod joins;
 pub(crate) mod loop_cache;
 pub(crate) mod ready_queue;
 pub(crate) mod remote_spawn;
 pub(crate) mod scheduler;
+pub(crate) mod send_join_handle;
 pub(crate) mod slab;
 pub(crate) mod spawner;
+pub(crate) mod table;
 pub(crate) mod task;
 pub(crate) mod task_slab;
 pub(crate) mod task_waker;
@@ -22,6 +25,7 @@ pub(crate) mod turn;
 
 use crate::event_loop::current::CurrentLoop;
 use crate::event_loop::handle::Handle;
+use crate::event_loop::join_error::JoinError;
 use crate::event_loop::join_handle::JoinHandle;
 use crate::event_loop::scheduler::Scheduler;
 use crate::event_loop::spawner::LocalSpawner;
@@ -208,10 +212,10 @@ impl Drop for EventLoop {
         // What is dropped here may spawn, wake, abort and post. It finds this loop closed.
         let _current = CurrentLoop::replace(&self.scheduler);
         let (ready, posts) = self.scheduler.close();
-        for task in self.tasks.take_in_order() {
-            drop_quietly(task);
+        for (key, entry) in self.tasks.take_in_order() {
+            self.end_unready(key, entry.task, JoinError::loop_closed());
         }
-        ready.drop_all();
+        ready.drop_all(|key, task| self.end_unready(key, task, JoinError::loop_closed()));
         posts.into_iter().for_each(drop_quietly);
         let timers = self.scheduler.timers.take();
         timers.into_wakers().for_each(drop_quietly);

@@ -1,24 +1,27 @@
 //! The order in which ready tasks run: first in, first out. But a task that wakes itself goes behind all that is due by
 //! the next turn.
 //!
-//! Most entries are keys of woken tasks, so an entry is 16 bytes and `Copy`. New tasks and callbacks wait in side queues, in
-//! the same order. Without the side queues an entry has 40 bytes and a drop, and a turn costs a third more.
+//! Most entries are keys of woken tasks, so an entry is 8 bytes and `Copy`. New tasks and callbacks wait in side queues, in
+//! the same order. Without the side queues an entry has 24 bytes and a drop, and a turn costs a third more.
 
+use crate::event_loop::scheduler::Scheduler;
 use crate::event_loop::task::Task;
 use crate::sync::panics::drop_quietly;
 use std::collections::VecDeque;
 
-/// A callback from another thread. If it returns a task, the loop polls that at once: the callback waited in the queue
-/// already.
-pub(crate) type Callback = Box<dyn FnOnce() -> Option<Task> + Send>;
+/// A callback from another thread. If it returns a task and its key, the loop polls that at once: the callback waited in the
+/// queue already.
+pub(crate) type Callback = Box<dyn FnOnce(&Scheduler) -> Option<(u32, Task)> + Send>;
 
 /// An entry of the ready queue.
 #[derive(Clone, Copy)]
 pub(crate) enum ReadyEntry {
     /// The task with this key, or the main future.
-    Woken(usize),
-    /// The new task that [`ReadyQueue::take_spawned`] gives.
-    Spawned,
+    Woken(u32),
+    /// The new task that [`ReadyQueue::take_spawned`] gives, and its key.
+    Spawned(u32),
+    /// The task with this key is to be dropped.
+    Aborted(u32),
     /// The callback that [`ReadyQueue::take_callback`] gives.
     Callback,
 }
@@ -36,12 +39,12 @@ pub(crate) struct ReadyQueue {
 pub(super) const SMALL: usize = 1024;
 
 impl ReadyQueue {
-    pub(crate) fn push_woken(&mut self, key: usize) {
+    pub(crate) fn push_woken(&mut self, key: u32) {
         self.entries.push_back(ReadyEntry::Woken(key));
     }
 
     /// For a task that wakes itself while it is polled.
-    pub(crate) fn push_yielded(&mut self, key: usize) {
+    pub(crate) fn push_yielded(&mut self, key: u32) {
         self.yielded.push_back(ReadyEntry::Woken(key));
     }
 
@@ -58,7 +61,7 @@ impl ReadyQueue {
     }
 
     /// Removes a key. The search begins at the back, because the key is new.
-    pub(crate) fn remove_woken(&mut self, key: usize) {
+    pub(crate) fn remove_woken(&mut self, key: u32) {
         let is_this =
             |entry: &ReadyEntry| matches!(entry, ReadyEntry::Woken(woken) if *woken == key);
         for entries in [&mut self.yielded, &mut self.entries] {
@@ -69,9 +72,14 @@ impl ReadyQueue {
         }
     }
 
-    pub(crate) fn push_spawned(&mut self, task: Task) {
+    pub(crate) fn push_spawned(&mut self, key: u32, task: Task) {
         self.spawned.push_back(task);
-        self.entries.push_back(ReadyEntry::Spawned);
+        self.entries.push_back(ReadyEntry::Spawned(key));
+    }
+
+    /// An abort goes before all else, so an aborted task isn't polled again.
+    pub(crate) fn push_aborted(&mut self, key: u32) {
+        self.entries.push_front(ReadyEntry::Aborted(key));
     }
 
     pub(crate) fn push_callback(&mut self, call: Callback) {
@@ -84,7 +92,11 @@ impl ReadyQueue {
     }
 
     pub(crate) fn take_spawned(&mut self) -> Option<Task> {
-        self.spawned.pop_front()
+        let task = self.spawned.pop_front();
+        if self.spawned.is_empty() && self.spawned.capacity() > SMALL {
+            self.spawned = VecDeque::new(); // After a burst, the tasks may live for long.
+        }
+        task
     }
 
     pub(crate) fn take_callback(&mut self) -> Option<Callback> {
@@ -103,12 +115,16 @@ impl ReadyQueue {
         }
     }
 
-    /// Drops everything, in order.
-    pub(crate) fn drop_all(mut self) {
+    /// Drops everything, in order. `drop_task` gets the tasks.
+    pub(crate) fn drop_all(mut self, mut drop_task: impl FnMut(u32, Task)) {
         for entry in self.entries {
             match entry {
-                ReadyEntry::Woken(_) => {}
-                ReadyEntry::Spawned => drop_quietly(self.spawned.pop_front()),
+                ReadyEntry::Woken(_) | ReadyEntry::Aborted(_) => {}
+                ReadyEntry::Spawned(key) => {
+                    if let Some(task) = self.spawned.pop_front() {
+                        drop_task(key, task);
+                    }
+                }
                 ReadyEntry::Callback => drop_quietly(self.callbacks.pop_front()),
             }
         }

@@ -3,19 +3,20 @@
 //! The rule: if the closure makes a task, the task completes the cell. Else the cell gets an error: the closure panicked,
 //! was aborted, or was dropped.
 
-use crate::event_loop::join_cell::{ErasedCell, JoinCell};
+use crate::event_loop::join_cell::JoinCell;
 use crate::event_loop::join_error::JoinError;
-use crate::event_loop::task::Task;
+use crate::event_loop::scheduler::Scheduler;
+use crate::event_loop::task::{self, Task};
 use crate::sync::Arc;
 use crate::sync::panics::{catch_panic, drop_quietly};
 use std::future::Future;
 
 /// The closure and its cell.
-pub(super) struct RemoteSpawn<M, T: 'static>(pub(super) Option<(Arc<JoinCell<T>>, M)>);
+pub(super) struct RemoteSpawn<M, T: Send + 'static>(pub(super) Option<(Arc<JoinCell<T>>, M)>);
 
-impl<M, T> RemoteSpawn<M, T> {
-    /// The task. `None` if it was aborted before, or if `make` panicked.
-    pub(super) fn make_task<F>(mut self) -> Option<Task>
+impl<M, T: Send> RemoteSpawn<M, T> {
+    /// The task and its key. `None` if it was aborted before, or if `make` panicked.
+    pub(super) fn make_task<F>(mut self, scheduler: &Scheduler) -> Option<(u32, Task)>
     where
         M: FnOnce() -> F,
         F: Future<Output = T> + 'static,
@@ -23,28 +24,32 @@ impl<M, T> RemoteSpawn<M, T> {
         let (cell, make) = self.0.take()?;
         if cell.is_aborted() {
             drop_quietly(make);
-            cell.fail(JoinError::aborted());
+            cell.complete(Err(JoinError::aborted()));
             return None;
         }
         match catch_panic(make) {
-            Ok(future) => Some(Task::new(future, cell)),
+            Ok(future) => {
+                let key = scheduler.joins.borrow_mut().insert(false);
+                cell.attach(key, scheduler);
+                Some((key, task::new(future)))
+            }
             Err(payload) => {
-                cell.fail(JoinError::panic(payload));
+                cell.complete(Err(JoinError::panic(payload)));
                 None
             }
         }
     }
 }
 
-impl<M, T> Drop for RemoteSpawn<M, T> {
+impl<M, T: Send + 'static> Drop for RemoteSpawn<M, T> {
     fn drop(&mut self) {
         if let Some((cell, make)) = self.0.take() {
             drop_quietly(make);
-            cell.fail(if cell.is_aborted() {
+            cell.complete(Err(if cell.is_aborted() {
                 JoinError::aborted()
             } else {
                 JoinError::loop_closed()
-            });
+            }));
         }
     }
 }

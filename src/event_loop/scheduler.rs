@@ -5,19 +5,25 @@
 
 use crate::event_loop::current;
 use crate::event_loop::inbox;
+use crate::event_loop::join_cell::ErasedCell;
+use crate::event_loop::join_error::JoinError;
+use crate::event_loop::joins::Joins;
 use crate::event_loop::ready_queue::{Callback, ReadyEntry, ReadyQueue, SMALL};
-use crate::event_loop::task::Task;
+use crate::event_loop::task::{Task, failed};
 use crate::event_loop::task_waker::{MAIN_KEY, NO_KEY, TaskWaker};
 use crate::event_loop::timers::Timers;
 use crate::sync::Arc;
 use crate::sync::panics::{drop_quietly, wake};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::task::Waker;
 use std::time::Instant;
 
 /// What other threads post to a loop.
 pub(crate) enum Post {
     Wake(Arc<TaskWaker>),
+    /// The cell's task is to be dropped.
+    Abort(Arc<dyn ErasedCell>),
     Callback(Callback),
 }
 
@@ -29,9 +35,10 @@ pub(crate) struct Scheduler {
     /// The waker of the main future. Each main future of the loop uses it in turn.
     pub(crate) main: Arc<TaskWaker>,
     pub(crate) timers: RefCell<Timers>,
+    pub(crate) joins: RefCell<Joins>,
     ready: RefCell<ReadyQueue>,
-    /// The address of the [`TaskWaker`] whose task is being polled, else [`NO_KEY`].
-    pub(super) polling: Cell<usize>,
+    /// The key of the task that is being polled, and the address of its [`TaskWaker`]. [`NO_KEY`] and 0: none is.
+    pub(super) polling: Cell<(u32, usize)>,
     /// An empty buffer. `take_posts` swaps it with the inbox's, so neither is allocated again.
     drained: RefCell<Vec<Post>>,
     closed: Cell<bool>,
@@ -46,21 +53,45 @@ impl Scheduler {
             main: Arc::new(TaskWaker::new(inbox.clone(), NO_KEY)),
             inbox,
             timers: RefCell::default(),
+            joins: RefCell::default(),
             ready: RefCell::default(),
-            polling: Cell::new(NO_KEY),
+            polling: Cell::new((NO_KEY, 0)),
             drained: RefCell::default(),
             closed: Cell::new(false),
             is_answer_due: Cell::new(false),
         }
     }
 
-    /// Adds a task. If the loop has ended, drops it instead.
-    pub(crate) fn push_spawned(&self, task: Task) {
+    /// Adds a task, which has a handle of the loop's own. Returns its key. If the loop has ended, drops the task.
+    pub(crate) fn spawn(&self, mut task: Task) -> u32 {
+        let key = self.joins.borrow_mut().insert(true);
         if self.closed.get() {
-            drop_quietly(task);
+            task.as_mut().drop_future();
+            let outcome = failed(JoinError::loop_closed());
+            self.joins.borrow_mut().end(key, outcome); // Kept for the handle.
         } else {
-            self.ready.borrow_mut().push_spawned(task);
+            self.ready.borrow_mut().push_spawned(key, task);
         }
+        key
+    }
+
+    /// The next turn drops the task, unless it has ended.
+    pub(crate) fn abort(&self, key: u32) {
+        if self.joins.borrow_mut().abort(key) {
+            self.push_aborted(key);
+        }
+    }
+
+    fn push_aborted(&self, key: u32) {
+        if !self.closed.get() {
+            self.ready.borrow_mut().push_aborted(key);
+        }
+    }
+
+    /// The key of what the loop polls just now, if this is its waker.
+    pub(crate) fn key_of(&self, waker: &Waker) -> Option<u32> {
+        let (key, address) = self.polling.get();
+        (address == waker.data().addr()).then_some(key)
     }
 
     /// Adds a callback. If the loop has ended, drops it instead.
@@ -73,7 +104,7 @@ impl Scheduler {
     }
 
     /// Adds a woken task. If `is_polling`, the task wakes itself, and goes behind all that is due by the next turn.
-    pub(super) fn push_woken(&self, key: usize, is_polling: bool) {
+    pub(super) fn push_woken(&self, key: u32, is_polling: bool) {
         if self.closed.get() {
             return;
         }
@@ -135,6 +166,13 @@ impl Scheduler {
         for post in posts.drain(..) {
             match post {
                 Post::Wake(task_waker) => task_waker.taken_from_inbox(self),
+                Post::Abort(cell) => {
+                    let key = cell.key();
+                    if self.joins.borrow_mut().abort_for(key, &cell) {
+                        self.push_aborted(key);
+                    }
+                    drop_quietly(cell);
+                }
                 Post::Callback(callback) => self.push_callback(callback),
             }
         }
@@ -163,7 +201,7 @@ impl Scheduler {
 
     /// Ends a poll. After it, a new task waker may have the same address.
     pub(crate) fn end_poll(&self) {
-        self.polling.set(NO_KEY);
+        self.polling.set((NO_KEY, 0));
     }
 
     pub(crate) fn begin_main(&self) -> MainGuard<'_> {

@@ -1,97 +1,70 @@
-//! A table in chunks. Its entries keep their keys. If a chunk becomes empty, it gives its memory back. So after a burst, the
-//! memory depends on the entries that are left.
+//! A [`Table`] that chooses the keys. A vacant key is used again.
 
-/// The entries of a chunk. Each has one bit of a word.
-const CHUNK: usize = 64;
+use crate::event_loop::table::{CHUNK, Table};
 
 pub(crate) struct Slab<T> {
-    chunks: Vec<Chunk<T>>,
+    entries: Table<T>,
     /// The chunks that have a vacancy, in no order.
-    open: Vec<usize>,
-    len: usize,
-    /// The memory of the last chunk that became empty. The next chunk takes it, so an entry that comes and goes allocates
-    /// nothing.
-    spare: Vec<Option<T>>,
-}
-
-struct Chunk<T> {
-    /// Has `CHUNK` entries. If all are vacant, it has none.
-    entries: Vec<Option<T>>,
-    vacant: u64,
+    open: Vec<u32>,
 }
 
 impl<T> Default for Slab<T> {
     fn default() -> Self {
         Self {
-            chunks: Vec::new(),
+            entries: Table::default(),
             open: Vec::new(),
-            len: 0,
-            spare: Vec::new(),
         }
     }
 }
 
 impl<T> Slab<T> {
-    /// Returns the key and the entry.
-    pub(crate) fn insert(&mut self, value: T) -> (usize, &mut T) {
-        let index = self.open.last().copied().unwrap_or_else(|| {
-            self.chunks.push(Chunk {
-                entries: Vec::new(),
-                vacant: u64::MAX,
-            });
-            self.open.push(self.chunks.len() - 1);
-            self.chunks.len() - 1
-        });
-        let chunk = &mut self.chunks[index];
-        if chunk.entries.is_empty() {
-            chunk.entries = std::mem::take(&mut self.spare);
-            chunk.entries.resize_with(CHUNK, || None);
-        }
-        let bit = chunk.vacant.trailing_zeros() as usize;
-        chunk.vacant &= chunk.vacant - 1;
-        if chunk.vacant == 0 {
+    /// Returns the key.
+    #[inline]
+    pub(crate) fn insert(&mut self, value: T) -> u32 {
+        let chunk = match self.open.last() {
+            Some(chunk) => *chunk,
+            None => self.open_chunk(),
+        };
+        let (key, is_full) = self.entries.insert_into(chunk, value);
+        if is_full {
             self.open.pop();
         }
-        self.len += 1;
-        (index * CHUNK + bit, chunk.entries[bit].insert(value))
+        key
     }
 
-    pub(crate) fn get_mut(&mut self, key: usize) -> Option<&mut T> {
-        let entries = &mut self.chunks.get_mut(key / CHUNK)?.entries;
-        entries.get_mut(key % CHUNK)?.as_mut()
+    #[cold]
+    fn open_chunk(&mut self) -> u32 {
+        let chunk = self.entries.chunks();
+        self.open.push(chunk);
+        chunk
     }
 
-    pub(crate) fn get(&self, key: usize) -> Option<&T> {
-        let entries = &self.chunks.get(key / CHUNK)?.entries;
-        entries.get(key % CHUNK)?.as_ref()
+    #[inline]
+    pub(crate) fn get(&self, key: u32) -> Option<&T> {
+        self.entries.get(key)
     }
 
-    pub(crate) fn remove(&mut self, key: usize) -> Option<T> {
-        let index = key / CHUNK;
-        let chunk = self.chunks.get_mut(index)?;
-        let value = chunk.entries.get_mut(key % CHUNK)?.take()?;
-        if chunk.vacant == 0 {
-            self.open.push(index);
-        }
-        chunk.vacant |= 1 << (key % CHUNK);
-        if chunk.vacant == u64::MAX {
-            self.spare = std::mem::take(&mut chunk.entries);
-        }
-        self.len -= 1;
-        if self.len == 0 && self.chunks.len() > CHUNK {
-            self.chunks = Vec::new();
-            self.open = Vec::new();
+    #[inline]
+    pub(crate) fn get_mut(&mut self, key: u32) -> Option<&mut T> {
+        self.entries.get_mut(key)
+    }
+
+    #[inline]
+    pub(crate) fn remove(&mut self, key: u32) -> Option<T> {
+        let value = self.entries.remove(key)?;
+        let chunk = key / CHUNK;
+        if self.entries.vacant(chunk).is_power_of_two() {
+            self.open.push(chunk); // The chunk was full.
         }
         Some(value)
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.len
+        self.entries.len()
     }
 
     pub(crate) fn into_values(self) -> impl Iterator<Item = T> {
-        let chunks = self.chunks.into_iter();
-        chunks.flat_map(|chunk| chunk.entries.into_iter().flatten())
+        self.entries.into_entries().map(|(_, value)| value)
     }
 }
 
@@ -99,15 +72,10 @@ impl<T> Slab<T> {
 mod tests {
     use super::{CHUNK, Slab};
 
-    fn held(slab: &Slab<usize>) -> usize {
-        let chunks = slab.chunks.iter();
-        chunks.map(|chunk| chunk.entries.capacity()).sum::<usize>() + slab.spare.capacity()
-    }
-
     #[test]
     fn an_entry_keeps_its_key_while_others_come_and_go() {
         let mut slab = Slab::default();
-        let keys: Vec<_> = (0..1000).map(|n| slab.insert(n).0).collect();
+        let keys: Vec<_> = (0..1000).map(|n| slab.insert(n)).collect();
         for n in (0..1000).filter(|n| n % 3 != 0) {
             assert_eq!(slab.remove(keys[n]), Some(n));
             assert_eq!(slab.remove(keys[n]), None, "it is gone");
@@ -126,24 +94,28 @@ mod tests {
     fn a_vacant_key_is_used_again() {
         let mut slab = Slab::default();
         for n in 0..10_000 {
-            let (key, _) = slab.insert(n);
+            let key = slab.insert(n);
             assert_eq!(key, 0);
             slab.remove(key);
         }
-        assert_eq!(held(&slab), CHUNK);
+        assert_eq!(slab.entries.capacity(), CHUNK as usize);
     }
 
     #[test]
     fn after_a_burst_the_memory_follows_what_lives() {
         let mut slab = Slab::default();
-        let first = slab.insert(0).0;
-        let burst: Vec<_> = (1..100_000).map(|n| slab.insert(n).0).collect();
-        let last = slab.insert(0).0;
-        assert!(held(&slab) >= 100_000);
+        let first = slab.insert(0);
+        let burst: Vec<_> = (1..100_000).map(|n| slab.insert(n)).collect();
+        let last = slab.insert(0);
+        assert!(slab.entries.capacity() >= 100_000);
         for key in burst {
             slab.remove(key);
         }
-        assert!(held(&slab) <= 3 * CHUNK, "{}", held(&slab));
+        assert!(
+            slab.entries.capacity() <= 3 * CHUNK as usize,
+            "{}",
+            slab.entries.capacity()
+        );
         assert_eq!((slab.get(first), slab.get(last)), (Some(&0), Some(&0)));
     }
 }

@@ -1,11 +1,9 @@
 //! Spawns on a loop from its own thread. There nothing has to be `Send`.
 
 use crate::event_loop::current;
-use crate::event_loop::join_cell::JoinCell;
 use crate::event_loop::join_handle::JoinHandle;
 use crate::event_loop::scheduler::Scheduler;
-use crate::event_loop::task::Task;
-use crate::sync::Arc;
+use crate::event_loop::task;
 use std::fmt;
 use std::future::Future;
 use std::rc::Rc;
@@ -39,20 +37,8 @@ where
              or use Handle::spawn from other threads"
         );
     };
-    spawn_on(&scheduler, future)
-}
-
-pub(crate) fn spawn_on<F>(scheduler: &Scheduler, future: F) -> JoinHandle<F::Output>
-where
-    F: Future + 'static,
-    F::Output: 'static,
-{
-    let cell = Arc::new(JoinCell::new());
-    scheduler.push_spawned(Task::new(future, cell.clone()));
-    JoinHandle {
-        cell,
-        owner: scheduler.inbox.owner(),
-    }
+    let key = scheduler.spawn(task::new(future));
+    JoinHandle::new(scheduler, key)
 }
 
 /// Spawns on a loop from its own thread, whether or not the loop runs just now. `Clone`, not `Send`.
@@ -96,9 +82,9 @@ impl LocalSpawner {
         F: Future + 'static,
         F::Output: 'static,
     {
-        let handle = spawn_on(&self.scheduler, future);
+        let key = self.scheduler.spawn(task::new(future));
         self.scheduler.tell_host();
-        handle
+        JoinHandle::new(self.scheduler.clone(), key)
     }
 }
 

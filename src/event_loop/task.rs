@@ -1,35 +1,57 @@
-//! A task: a future without its type, and the cell for its result.
+//! A task: a future without its type. When it ends, the loop stores its outcome in
+//! [`Joins`](crate::event_loop::joins::Joins).
 //!
-//! The rule: the loop's thread drops the future before it completes the cell. It completes the cell of each task.
+//! The rule: the loop's thread drops the future before it stores the outcome. It stores the outcome of each task.
 //!
-//! | from | event | to | the cell holds |
+//! | from | event | to | the outcome |
 //! | --- | --- | --- | --- |
 //! | *spawned* or *waiting* | the future is pending | *waiting* | |
 //! | *spawned* or *waiting* | the future is ready, or panics | *ended* | the value, or the panic |
-//! | *spawned* or *waiting* | it was aborted: seen at the next poll | *ended* | `Aborted` |
+//! | *spawned* or *waiting* | it was aborted: seen before the next poll | *ended* | `Aborted` |
 //! | *spawned* or *waiting* | the loop ends | *ended* | `LoopClosed` |
 
-use crate::event_loop::join_cell::{Abort, ErasedCell, JoinCell};
 use crate::event_loop::join_error::JoinError;
-use crate::sync::Arc;
 use crate::sync::panics::{catch_panic, drop_quietly};
+use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-pub(crate) struct Task {
-    future: Pin<Box<dyn ErasedFuture>>,
-    cell: Arc<dyn ErasedCell>,
+pub(crate) type Task = Pin<Box<dyn ErasedFuture>>;
+
+/// The result of a task, without its type: a box of its output, or of a [`Failure`]. So it is moved in two registers. As a
+/// `Result` it would be 24 bytes, and each move would go through memory: W1s costs a fifth more then.
+pub(crate) type Outcome = Box<dyn Any>;
+
+/// No output of a task has this type.
+struct Failure(JoinError);
+
+pub(crate) fn failed(why: JoinError) -> Outcome {
+    Box::new(Failure(why))
 }
 
-/// A future that puts its output into the cell itself. So the loop needn't know the type.
-trait ErasedFuture {
-    /// Ready: the future is dropped, and the cell is complete.
-    fn poll_to_cell(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        cell: &dyn ErasedCell,
-    ) -> Poll<()>;
+/// The outcome with its type.
+pub(crate) fn result_of<T: 'static>(outcome: Outcome) -> Result<T, JoinError> {
+    match outcome.downcast::<T>() {
+        Ok(output) => Ok(*output),
+        Err(other) => match other.downcast::<Failure>() {
+            Ok(failure) => Err(failure.0),
+            Err(_) => unreachable!("the handle has the type of its task's output"),
+        },
+    }
+}
+
+pub(crate) fn new<F>(future: F) -> Task
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    Box::pin(Some(future))
+}
+
+pub(crate) trait ErasedFuture {
+    /// Polls the future once. If it has ended, it is dropped already.
+    fn poll_erased(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome>;
     fn drop_future(self: Pin<&mut Self>);
 }
 
@@ -39,13 +61,9 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    fn poll_to_cell(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        cell: &dyn ErasedCell,
-    ) -> Poll<()> {
+    fn poll_erased(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
         let Some(future) = self.as_mut().as_pin_mut() else {
-            return Poll::Ready(());
+            unreachable!("a task that has ended is in no table")
         };
         // The panic is caught before the future is dropped. If the drop panicked in an unwind, the process would abort.
         let output = match catch_panic(|| future.poll(context)) {
@@ -53,78 +71,16 @@ where
             Ok(Poll::Ready(output)) => output,
             Err(payload) => {
                 self.drop_future();
-                cell.fail(JoinError::panic(payload));
-                return Poll::Ready(());
+                return Poll::Ready(failed(JoinError::panic(payload)));
             }
         };
         self.drop_future();
-        match cell.as_any().downcast_ref::<JoinCell<F::Output>>() {
-            Some(cell) => cell.complete(Ok(output)),
-            None => unreachable!("Task::new gave the cell the type of this output"),
-        }
-        Poll::Ready(())
+        Poll::Ready(Box::new(output))
     }
 
     fn drop_future(mut self: Pin<&mut Self>) {
         if let Err(payload) = catch_panic(|| self.set(None)) {
             drop_quietly(payload);
         }
-    }
-}
-
-impl Task {
-    pub(crate) fn new<F>(future: F, cell: Arc<JoinCell<F::Output>>) -> Self
-    where
-        F: Future + 'static,
-        F::Output: 'static,
-    {
-        Self {
-            future: Box::pin(Some(future)),
-            cell,
-        }
-    }
-
-    /// Polls the future for the first time, unless the task has been aborted. Pending: from here on, an abort calls
-    /// `task_waker`. Ready: the task has ended.
-    pub(crate) fn first_poll(
-        &mut self,
-        context: &mut Context<'_>,
-        task_waker: impl FnOnce() -> Arc<dyn Abort>,
-    ) -> Poll<()> {
-        if !self.cell.is_aborted() {
-            if self.poll(context).is_ready() {
-                return Poll::Ready(());
-            }
-            // Without a handle, no further abort can come. But the handle may have aborted the task before its own drop.
-            let has_handle = Arc::strong_count(&self.cell) > 1;
-            if self.cell.set_abort_target(has_handle.then(task_waker)) {
-                return Poll::Pending;
-            }
-        }
-        self.abort();
-        Poll::Ready(())
-    }
-
-    /// Polls the future once. Ready: the task has ended.
-    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        self.future.as_mut().poll_to_cell(context, &*self.cell)
-    }
-
-    pub(crate) fn abort(&mut self) {
-        self.end(JoinError::aborted());
-    }
-
-    /// If the task has ended already, does nothing.
-    fn end(&mut self, why: JoinError) {
-        if !self.cell.is_complete() {
-            self.future.as_mut().drop_future();
-            self.cell.fail(why);
-        }
-    }
-}
-
-impl Drop for Task {
-    fn drop(&mut self) {
-        self.end(JoinError::loop_closed());
     }
 }

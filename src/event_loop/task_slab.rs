@@ -1,17 +1,16 @@
-//! The table of the tasks that have been polled and aren't done. Each has a key.
-//!
-//! The rule: a key is reused only after its task has ended and no queue holds the key.
+//! The tasks that have been polled and aren't done, by the keys that [`Joins`](crate::event_loop::joins::Joins) gave them.
+//! It is apart from that table because a task is polled in its place, and what it calls may change that table.
 
 use crate::event_loop::scheduler::Inbox;
-use crate::event_loop::slab::Slab;
+use crate::event_loop::table::Table;
 use crate::event_loop::task::Task;
 use crate::event_loop::task_waker::{NO_KEY, TaskWaker};
 use crate::sync::Arc;
 
 #[derive(Default)]
 pub(crate) struct TaskSlab {
-    entries: Slab<TaskEntry>,
-    spawned: u64,
+    entries: Table<TaskEntry>,
+    polled: u64,
     /// Task wakers without a task and without a reference elsewhere: each saves the next task an allocation.
     spare: Vec<Arc<TaskWaker>>,
 }
@@ -20,36 +19,30 @@ pub(crate) struct TaskSlab {
 const SPARE_TASK_WAKERS: usize = 64;
 
 pub(crate) struct TaskEntry {
-    /// `None` if the task has ended and its key is still in the ready queue.
-    pub(crate) task: Option<Task>,
+    pub(crate) task: Task,
     pub(crate) task_waker: Arc<TaskWaker>,
     /// Orders the tasks for the loop's end.
     number: u64,
 }
 
 impl TaskSlab {
-    pub(crate) fn insert(&mut self, task: Task, task_waker: Arc<TaskWaker>) -> (usize, &TaskEntry) {
-        let number = self.spawned;
-        self.spawned += 1;
-        let (key, entry) = self.entries.insert(TaskEntry {
-            task: Some(task),
+    pub(crate) fn insert(&mut self, key: u32, task: Task, task_waker: Arc<TaskWaker>) {
+        let number = self.polled;
+        self.polled += 1;
+        let entry = TaskEntry {
+            task,
             task_waker,
             number,
-        });
-        (key, entry)
+        };
+        self.entries.insert(key, entry);
     }
 
-    pub(crate) fn get(&mut self, key: usize) -> Option<&mut TaskEntry> {
+    pub(crate) fn get(&mut self, key: u32) -> Option<&mut TaskEntry> {
         self.entries.get_mut(key)
     }
 
-    pub(crate) fn remove(&mut self, key: usize) -> Arc<TaskWaker> {
-        match self.entries.remove(key) {
-            Some(entry) => entry.task_waker,
-            None => {
-                unreachable!("a key is removed once, by the turn that it is in the ready queue for")
-            }
-        }
+    pub(crate) fn remove(&mut self, key: u32) -> Option<TaskEntry> {
+        self.entries.remove(key)
     }
 
     /// Whether the table has no task.
@@ -63,26 +56,27 @@ impl TaskSlab {
     }
 
     /// A task waker for a new task.
-    pub(crate) fn new_task_waker(&mut self, inbox: &Arc<Inbox>) -> Arc<TaskWaker> {
+    pub(crate) fn new_task_waker(&mut self, key: u32, inbox: &Arc<Inbox>) -> Arc<TaskWaker> {
         let spare = self.spare.pop();
-        spare.unwrap_or_else(|| Arc::new(TaskWaker::new(inbox.clone(), NO_KEY)))
+        let task_waker = spare.unwrap_or_else(|| Arc::new(TaskWaker::new(inbox.clone(), NO_KEY)));
+        task_waker.set_key(key);
+        task_waker
     }
 
-    /// If no other reference to the task waker is left, keeps it for a later task.
-    pub(crate) fn recycle(&mut self, mut task_waker: Arc<TaskWaker>) {
-        let Some(unshared) = Arc::get_mut(&mut task_waker) else {
-            return;
-        };
-        unshared.reset();
-        if self.spare.len() < SPARE_TASK_WAKERS {
+    /// The task has ended, so its waker wakes nothing. If no other reference to it is left, keeps it for a later task.
+    pub(crate) fn recycle(&mut self, task_waker: Arc<TaskWaker>) {
+        task_waker.end();
+        // The count tells what `Arc::get_mut` tells, without its atomic operation: there are no weak references, and a new
+        // reference needs an old one. So a count of 1 is the last.
+        if Arc::strong_count(&task_waker) == 1 && self.spare.len() < SPARE_TASK_WAKERS {
             self.spare.push(task_waker);
         }
     }
 
     /// Takes all entries, in the order of their first polls.
-    pub(crate) fn take_in_order(&mut self) -> impl Iterator<Item = TaskEntry> + use<> {
-        let mut entries: Vec<_> = std::mem::take(&mut self.entries).into_values().collect();
-        entries.sort_unstable_by_key(|entry| entry.number);
+    pub(crate) fn take_in_order(&mut self) -> impl Iterator<Item = (u32, TaskEntry)> + use<> {
+        let mut entries: Vec<_> = std::mem::take(&mut self.entries).into_entries().collect();
+        entries.sort_unstable_by_key(|(_, entry)| entry.number);
         entries.into_iter()
     }
 }

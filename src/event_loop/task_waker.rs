@@ -13,50 +13,42 @@
 //! All that touches a task runs on the loop's thread. `scheduled` and `key` belong to that thread too. `posted` is shared.
 //! The loop clears `posted` when it takes the post; then it sets `scheduled` and queues the key, unless `scheduled` is set.
 //! It clears `scheduled` just before the poll. A wake that comes during the poll causes one more poll.
-//! In the first poll the task has no key yet. If it is woken then, the key is queued after that poll.
+//! The task waker of a task that has ended has no key, and no entry of the ready queue is for it. Such an entry may be left
+//! over for its former key; the loop skips an entry whose task isn't *scheduled*.
 //! While the loop isn't running, a wake on its thread does what a wake on another thread does.
 
 use crate::event_loop::current;
-use crate::event_loop::join_cell::Abort;
 use crate::event_loop::scheduler::{Inbox, Post, Scheduler};
-use crate::sync::{Arc, AtomicBool, AtomicUsize, Ordering, impl_wake};
+use crate::sync::{Arc, AtomicBool, AtomicU32, Ordering, impl_wake};
 
 pub(crate) struct TaskWaker {
     inbox: Arc<Inbox>,
     /// The task's key in the slab. The loop's thread only.
-    key: AtomicUsize,
+    key: AtomicU32,
     /// The key is in the ready queue. The loop's thread only.
     scheduled: AtomicBool,
-    /// The task is to be dropped instead of polled. An abort sets it before the wake. The cell's own flag serves aborts
-    /// before the first poll. Reading that one at each poll costs a virtual call: 8 % of a wake and a poll.
-    aborted: AtomicBool,
     /// The waker is in the inbox, or about to be. Set by the thread that posts it, cleared by the loop.
     posted: AtomicBool,
 }
 
-/// The key of a task that is not in the slab.
-pub(crate) const NO_KEY: usize = usize::MAX;
+/// No task has this key.
+pub(crate) const NO_KEY: u32 = u32::MAX;
 
 /// The key of the main future.
-pub(crate) const MAIN_KEY: usize = NO_KEY - 1;
+pub(crate) const MAIN_KEY: u32 = NO_KEY - 1;
 
 impl TaskWaker {
-    pub(crate) fn new(inbox: Arc<Inbox>, key: usize) -> Self {
+    pub(crate) fn new(inbox: Arc<Inbox>, key: u32) -> Self {
         Self {
             inbox,
-            key: AtomicUsize::new(key),
+            key: AtomicU32::new(key),
             scheduled: AtomicBool::new(false),
-            aborted: AtomicBool::new(false),
             posted: AtomicBool::new(false),
         }
     }
 
-    /// Sets the key. If the task was woken before, queues it now.
-    pub(crate) fn set_key(&self, key: usize, scheduler: &Scheduler) {
+    pub(crate) fn set_key(&self, key: u32) {
         self.key.store(key, Ordering::Relaxed);
-        if self.is_scheduled() && key != NO_KEY {
-            scheduler.push_woken(key, true);
-        }
     }
 
     pub(crate) fn is_scheduled(&self) -> bool {
@@ -65,12 +57,9 @@ impl TaskWaker {
 
     /// Begins a poll. A wake from here on causes one more poll.
     pub(crate) fn begin_poll(self: &Arc<Self>, scheduler: &Scheduler) {
-        scheduler.polling.set(Arc::as_ptr(self).addr());
+        let key = self.key.load(Ordering::Relaxed);
+        scheduler.polling.set((key, Arc::as_ptr(self).addr()));
         self.scheduled.store(false, Ordering::Relaxed);
-    }
-
-    pub(crate) fn is_aborted(&self) -> bool {
-        self.aborted.load(Ordering::Relaxed)
     }
 
     /// Queues the task, unless it is queued already. Called on the loop's thread.
@@ -79,8 +68,7 @@ impl TaskWaker {
             self.scheduled.store(true, Ordering::Relaxed);
             let key = self.key.load(Ordering::Relaxed);
             if key != NO_KEY {
-                let is_polling = scheduler.polling.get() == std::ptr::from_ref(self).addr();
-                scheduler.push_woken(key, is_polling);
+                scheduler.push_woken(key, scheduler.polling.get().0 == key);
             }
         }
     }
@@ -88,23 +76,23 @@ impl TaskWaker {
     /// Begins a main future: from here on, a wake queues `MAIN_KEY`.
     /// A leftover waker of an earlier main future may have set `scheduled`. So it is cleared.
     pub(super) fn begin_main(&self) {
-        self.key.store(MAIN_KEY, Ordering::Relaxed);
+        self.set_key(MAIN_KEY);
         self.scheduled.store(false, Ordering::Relaxed);
     }
 
     /// Ends a main future. `true` if `MAIN_KEY` is still in the ready queue.
     #[must_use]
     pub(super) fn end_main(&self) -> bool {
-        self.key.store(NO_KEY, Ordering::Relaxed);
+        self.set_key(NO_KEY);
         self.is_scheduled()
     }
 
-    /// Makes it like new, for another task. `&mut` proves that no waker is left.
-    pub(crate) fn reset(&mut self) {
-        self.key.store(NO_KEY, Ordering::Relaxed);
+    /// The task has ended. From here on, a wake queues nothing.
+    ///
+    /// If no other reference is left, it is like new, so `posted` isn't set: a thread sets that only to post a reference.
+    pub(crate) fn end(&self) {
+        self.set_key(NO_KEY);
         self.scheduled.store(false, Ordering::Relaxed);
-        self.aborted.store(false, Ordering::Relaxed);
-        self.posted.store(false, Ordering::Relaxed);
     }
 
     /// Called when the loop has taken the waker from the inbox.
@@ -126,10 +114,3 @@ impl TaskWaker {
 }
 
 impl_wake!(TaskWaker);
-
-impl Abort for TaskWaker {
-    fn abort(self: Arc<Self>) {
-        self.aborted.store(true, Ordering::Relaxed); // Visible to the loop by the wake.
-        self.wake();
-    }
-}

@@ -25,7 +25,7 @@
 
 use crate::event_loop::current;
 use crate::event_loop::handle::Handle;
-use crate::event_loop::scheduler::Post;
+use crate::event_loop::scheduler::{Post, Scheduler};
 use crate::event_loop::timers::TimerKey;
 use crate::sync::panics::drop_quietly;
 use crate::sync::{Arc, now};
@@ -163,11 +163,9 @@ impl Sleep {
             }
             // If this isn't the timer's loop, that loop removes the timer.
             None => {
-                let remove = move || {
-                    if let Some(scheduler) = current::scheduler() {
-                        let waker = scheduler.timers.borrow_mut().remove(key);
-                        drop_quietly(waker);
-                    }
+                let remove = move |scheduler: &Scheduler| {
+                    let waker = scheduler.timers.borrow_mut().remove(key);
+                    drop_quietly(waker);
                     None
                 };
                 let _ = home.inbox.post(Post::Callback(Box::new(remove)));

@@ -13,7 +13,7 @@ use std::time::Instant;
 /// The key of a timer. The number is never used twice.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct TimerKey {
-    key: usize,
+    key: u32,
     number: u64,
 }
 
@@ -22,7 +22,7 @@ const SMALL: usize = 1024;
 
 #[derive(Default)]
 pub(crate) struct Timers {
-    heap: BinaryHeap<Reverse<(Instant, u64, usize)>>,
+    heap: BinaryHeap<Reverse<(Instant, u64, u32)>>,
     wakers: Slab<(u64, Waker)>,
     next_number: u64,
 }
@@ -31,7 +31,7 @@ impl Timers {
     pub(crate) fn insert(&mut self, deadline: Instant, waker: Waker) -> TimerKey {
         let number = self.next_number;
         self.next_number += 1;
-        let (key, _) = self.wakers.insert((number, waker));
+        let key = self.wakers.insert((number, waker));
         self.heap.push(Reverse((deadline, number, key)));
         TimerKey { key, number }
     }
@@ -102,7 +102,7 @@ impl Timers {
     }
 }
 
-fn is_set(wakers: &Slab<(u64, Waker)>, key: usize, number: u64) -> bool {
+fn is_set(wakers: &Slab<(u64, Waker)>, key: u32, number: u64) -> bool {
     matches!(wakers.get(key), Some((set, _)) if *set == number)
 }
 

@@ -5,13 +5,15 @@
 
 use crate::event_loop::EventLoop;
 use crate::event_loop::current::CurrentLoop;
+use crate::event_loop::join_error::JoinError;
+use crate::event_loop::joins::Ended;
 use crate::event_loop::ready_queue::ReadyEntry;
 use crate::event_loop::scheduler::Scheduler;
-use crate::event_loop::task::Task;
-use crate::event_loop::task_waker::{MAIN_KEY, NO_KEY};
+use crate::event_loop::task::{Outcome, Task, failed};
+use crate::event_loop::task_waker::{MAIN_KEY, TaskWaker};
 use crate::pool::slot;
-use crate::sync::panics::{catch_panic, drop_quietly};
-use crate::sync::{now, waker_ref};
+use crate::sync::panics::{catch_panic, drop_nested, drop_quietly, wake};
+use crate::sync::{Arc, now, waker_ref};
 use std::future::Future;
 use std::panic::resume_unwind;
 use std::pin::{Pin, pin};
@@ -60,7 +62,8 @@ impl EventLoop {
             match self.scheduler.pop() {
                 Some(ReadyEntry::Woken(MAIN_KEY)) => poll_main(&self.scheduler),
                 Some(ReadyEntry::Woken(key)) => self.poll(key),
-                Some(ReadyEntry::Spawned) => self.run_spawned(),
+                Some(ReadyEntry::Spawned(key)) => self.run_spawned(key),
+                Some(ReadyEntry::Aborted(key)) => self.drop_aborted(key),
                 Some(ReadyEntry::Callback) => self.run_callback(),
                 None => break,
             }
@@ -78,66 +81,94 @@ impl EventLoop {
         let _ = scheduler.inbox.sleep(deadline, &scheduler.is_answer_due);
     }
 
-    fn run_spawned(&mut self) {
+    fn run_spawned(&mut self, key: u32) {
         if let Some(task) = self.scheduler.take_spawned() {
-            self.first_poll(task);
+            self.first_poll(key, task);
         }
     }
 
     fn run_callback(&mut self) {
-        match self.scheduler.take_callback().map(catch_panic) {
-            Some(Ok(Some(task))) => self.first_poll(task),
+        let callback = self.scheduler.take_callback();
+        match callback.map(|callback| catch_panic(|| callback(&self.scheduler))) {
+            Some(Ok(Some((key, task)))) => self.first_poll(key, task),
             Some(Err(payload)) => drop_quietly(payload),
             Some(Ok(None)) | None => {}
         }
     }
 
     /// Polls a new task. If it is pending, it goes into the slab.
-    fn first_poll(&mut self, mut task: Task) {
-        let task_waker = self.tasks.new_task_waker(&self.scheduler.inbox);
-        task_waker.begin_poll(&self.scheduler);
-        let polled = {
-            // The waker is dropped before `recycle`. Without futures-task it holds a reference.
-            let waker = waker_ref(&task_waker);
-            task.first_poll(&mut Context::from_waker(&waker), || task_waker.clone())
-        };
-        self.scheduler.end_poll();
-        if polled.is_pending() {
-            let (key, entry) = self.tasks.insert(task, task_waker);
-            return entry.task_waker.set_key(key, &self.scheduler);
+    fn first_poll(&mut self, key: u32, mut task: Task) {
+        if self.scheduler.joins.borrow().is_aborted(key) {
+            return self.end_unready(key, task, JoinError::aborted());
         }
-        drop_quietly(task);
-        self.tasks.recycle(task_waker);
+        let task_waker = self.tasks.new_task_waker(key, &self.scheduler.inbox);
+        match poll_task(&self.scheduler, &mut task, &task_waker) {
+            Poll::Pending => self.tasks.insert(key, task, task_waker),
+            Poll::Ready(outcome) => {
+                self.tasks.recycle(task_waker);
+                self.end(key, outcome);
+            }
+        }
     }
 
-    fn poll(&mut self, key: usize) {
+    fn poll(&mut self, key: u32) {
         let Some(entry) = self.tasks.get(key) else {
             return;
         };
-        entry.task_waker.begin_poll(&self.scheduler);
-        let mut polled = Poll::Ready(());
-        if let Some(task) = &mut entry.task {
-            if entry.task_waker.is_aborted() {
-                task.abort();
-            } else {
-                let waker = waker_ref(&entry.task_waker);
-                polled = task.poll(&mut Context::from_waker(&waker));
+        if !entry.task_waker.is_scheduled() {
+            return; // The entry was for a task that has ended. This is a later one.
+        }
+        if let Poll::Ready(outcome) = poll_task(&self.scheduler, &mut entry.task, &entry.task_waker)
+        {
+            if let Some(ended) = self.tasks.remove(key) {
+                self.tasks.recycle(ended.task_waker);
+            }
+            self.end(key, outcome);
+        }
+    }
+
+    /// Drops an aborted task. If it wasn't polled yet, `first_poll` drops it.
+    fn drop_aborted(&mut self, key: u32) {
+        if self.scheduler.joins.borrow().is_aborted(key) {
+            if let Some(entry) = self.tasks.remove(key) {
+                self.tasks.recycle(entry.task_waker);
+                self.end_unready(key, entry.task, JoinError::aborted());
             }
         }
-        self.scheduler.end_poll();
-        if polled.is_pending() {
-            return;
-        }
-        let ended = entry.task.take();
-        // If the task was woken during its last poll, its key is still in the ready queue.
-        // The slab reuses the key only after the loop has taken that entry.
-        if !entry.task_waker.is_scheduled() {
-            let task_waker = self.tasks.remove(key);
-            task_waker.set_key(NO_KEY, &self.scheduler);
-            self.tasks.recycle(task_waker);
-        }
-        drop_quietly(ended);
     }
+
+    /// Ends a task that wasn't ready.
+    pub(super) fn end_unready(&mut self, key: u32, mut task: Task, why: JoinError) {
+        task.as_mut().drop_future();
+        self.end(key, failed(why));
+    }
+
+    /// A task has ended, and its future is gone. Stores the outcome, and wakes what waits for it.
+    fn end(&mut self, key: u32, outcome: Outcome) {
+        let ended = self.scheduler.joins.borrow_mut().end(key, outcome);
+        match ended {
+            Ended::Kept => {}
+            Ended::WakeTask(MAIN_KEY) => self.scheduler.main.schedule(&self.scheduler),
+            Ended::WakeTask(key) => {
+                if let Some(waiting) = self.tasks.get(key) {
+                    waiting.task_waker.schedule(&self.scheduler);
+                }
+            }
+            Ended::Wake(waker) => wake(waker),
+            Ended::Complete(cell, outcome) => cell.complete_erased(outcome),
+            Ended::Unwanted(outcome) => drop_nested(outcome, None::<fn()>),
+        }
+    }
+}
+
+/// Polls a task once.
+fn poll_task(scheduler: &Scheduler, task: &mut Task, task_waker: &Arc<TaskWaker>) -> Poll<Outcome> {
+    task_waker.begin_poll(scheduler);
+    // Without futures-task, the waker holds a reference. So it is dropped before the task waker is recycled.
+    let waker = waker_ref(task_waker);
+    let polled = task.as_mut().poll_erased(&mut Context::from_waker(&waker));
+    scheduler.end_poll();
+    polled
 }
 
 /// Polls the main future. If it panics, the panic is passed on.

@@ -112,7 +112,7 @@ impl PoolBuilder {
     ///
     /// - the idle threads, one at a time;
     /// - a job in [`syncify`](crate::syncify), [`Handle::block_on`](crate::Handle::block_on),
-    ///   [`JoinHandle::join`](crate::JoinHandle::join) or [`BlockingTask::join`](crate::BlockingTask::join);
+    ///   [`SendJoinHandle::join`](crate::SendJoinHandle::join) or [`BlockingTask::join`](crate::BlockingTask::join);
     /// - a loop that a job runs, for the shorter of this time and [its own](crate::EventLoopBuilder::spin_time);
     /// - a thread outside all pools in [`BlockingTask::join`](crate::BlockingTask::join), for the time of the job's pool.
     ///

@@ -62,7 +62,8 @@ impl Host {
             }
             self.event_loop.tick();
         }
-        Ok(task.join().expect("it neither panicked nor was aborted"))
+        let result = self.event_loop.run_until(task); // It is there already.
+        Ok(result.expect("it neither panicked nor was aborted"))
     }
 
     /// Reads what has arrived, and has a task answer each name.
