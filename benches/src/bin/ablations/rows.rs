@@ -4,14 +4,17 @@
 use benches::lap::{Clock, Lap, Peer};
 use benches::report::OURS;
 use benches::rows::{self, Row};
-use footbridge::{Asyncify, EventLoop, Handle, Limiter, Pool, asyncify, run, syncify, yield_now};
+use footbridge::{
+    Asyncify, EventLoop, Handle, Limiter, Pool, asyncify, run, spawn, spawn_blocking, syncify,
+    yield_now,
+};
 use futures::channel::oneshot;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::hint::{black_box, spin_loop};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -42,6 +45,12 @@ pub fn all() -> Vec<Row> {
             "a yield, in a job that holds a token",
             "ns/yield",
             permit,
+        ),
+        row(
+            "wakes",
+            "a thread wakes a task again and again",
+            "ns/wake",
+            wakes,
         ),
         row(
             "lock",
@@ -168,6 +177,40 @@ fn permit() -> Vec<Peer> {
     let holder = Asyncify::new().limiter(&Limiter::new(1));
     let job = holder.wrap(move || syncify(yields)().unwrap());
     ours(move || run(async { job().await }))
+}
+
+/// Each wake but those that the loop has seen already is in vain.
+fn wakes() -> Vec<Peer> {
+    const WAKES: usize = 100_000;
+    ours(|| {
+        run(async {
+            let (send, waker) = oneshot::channel();
+            let mut send = Some(send);
+            let done = Arc::new(AtomicBool::new(false));
+            let is_done = done.clone();
+            let task = spawn(poll_fn(move |context| {
+                if let Some(send) = send.take() {
+                    let _ = send.send(context.waker().clone());
+                }
+                if is_done.load(Ordering::Acquire) {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                }
+            }));
+            let waker = waker.await.unwrap();
+            let waking = spawn_blocking(move || {
+                let clock = Clock::start();
+                (0..WAKES).for_each(|_| waker.wake_by_ref());
+                let lap = clock.stop(WAKES);
+                done.store(true, Ordering::Release);
+                waker.wake();
+                lap
+            });
+            task.await.unwrap();
+            waking.await
+        })
+    })
 }
 
 const MANY: usize = 100_000;
