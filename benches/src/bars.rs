@@ -7,6 +7,8 @@ pub enum Of {
     /// The row's value, mostly time by the clock.
     Value,
     Cpu,
+    /// The mean of the row's values rather than their median, where those have two modes.
+    Mean,
     /// The largest of all the row's medians over the smallest: for growth, where the peers are sizes.
     Spread,
 }
@@ -48,6 +50,13 @@ const fn cpu(
     }
 }
 
+const fn mean(row: &'static str, factor: f64, peers: &'static [&'static str]) -> Bar {
+    Bar {
+        of: Of::Mean,
+        ..bar(row, Free, factor, peers)
+    }
+}
+
 const fn spread(row: &'static str, factor: f64) -> Bar {
     Bar {
         of: Of::Spread,
@@ -58,12 +67,16 @@ const fn spread(row: &'static str, factor: f64) -> Bar {
 const LOOPS: &[&str] = &["tokio", "async-executor", "futures"];
 const BRIDGES: &[&str] = &["tokio", "blocking"];
 const CALLS: &[&str] = &["tokio", "blocking", "rayon"];
+const FOREIGN: &[&str] = &["tokio", "futures-lite"];
 const COMPUTING: &[&str] = &["threadpool", "rayon"];
+const TIMERS: &[&str] = &["tokio", "async-io", "monoio", "compio"];
 const POOLS: &[&str] = &["tokio", "blocking", "threadpool", "rayon"];
 
 pub const BARS: &[Bar] = &[
-    bar("W1", Free, 0.6, LOOPS),
-    bar("W1s", Free, 0.5, LOOPS),
+    bar("W1", Free, 0.45, &["async-executor"]),
+    bar("W1", Free, 1.2, &["monoio"]),
+    bar("W1s", Free, 0.3, LOOPS),
+    bar("W1s", Free, 1.4, &["glommio"]),
     bar("W2", Free, 0.7, &["tokio"]),
     bar("W3", Free, 0.8, &["tokio"]),
     bar("W4t", Free, 1.0, LOOPS),
@@ -81,6 +94,7 @@ pub const BARS: &[Bar] = &[
     bar("W6", Free, 0.9, COMPUTING),
     bar("W6c", Free, 0.8, POOLS),
     bar("W6b", Free, 1.2, &["ideal"]),
+    bar("W6b/10us", Free, 1.05, &["blocking"]),
     bar("W6n", Free, 0.7, POOLS),
     bar("W6n/auto", Free, 0.7, POOLS),
     spread("W6/growth", 2.0),
@@ -88,8 +102,14 @@ pub const BARS: &[Bar] = &[
     bar("W7", Split, 0.1, &["tokio"]),
     bar("W7", Free, 0.7, &["tokio"]),
     bar("W8", Free, 0.6, &["futures"]),
-    bar("W8s", Free, 0.4, &["futures"]),
-    bar("W9", Free, 0.9, &["tokio"]),
+    bar("W8s", Free, 0.3, &["futures"]),
+    bar("W9", Free, 0.8, &["tokio"]),
+    bar("W9", Free, 1.0, &["monoio"]),
+    bar("W9/1k", Free, 0.8, &["tokio"]),
+    bar("W9/1k", Free, 1.0, &["monoio"]),
+    bar("W9/1M", Free, 0.8, &["tokio"]),
+    bar("W9/1M", Free, 1.0, &["monoio"]),
+    bar("W9f", Free, 0.8, TIMERS),
     bar("W9l", Free, 1.0, &["async-io"]),
     spread("W9/growth", 2.0),
     bar("W10", Free, 1.0, &["async-executor"]),
@@ -102,6 +122,7 @@ pub const BARS: &[Bar] = &[
     bar("W13", Free, 2.0, &["alone"]),
     bar("W13/idle", Free, 2.0, &["alone"]),
     bar("W13/line", Free, 2.0, &["10 wait"]),
+    bar("W13/next", Free, 2.0, &["10 wait"]),
     bar("W14", Free, 1.0, &["2 x cores + 1"]),
     bar("W14/100us", Free, 1.0, &["2 x cores + 1"]),
     bar("W14/10us", Free, 1.0, &["2 x cores + 1"]),
@@ -111,8 +132,11 @@ pub const BARS: &[Bar] = &[
     bar("W14/late99", Free, 2.0, &["2 x cores + 1"]),
     bar("W15", Free, 1.0, &["5 MB"]),
     bar("W15/calls", Free, 1.0, &["1 MB"]),
-    // The peer itself has 20 in one run and 31 in another. Beside a busy machine it has none: such a run says nothing.
-    bar("W16", Free, 1.25, &["async-executor"]),
+    bar("W16/trip", Same, 1.1, FOREIGN),
+    bar("W16/trip", Split, 1.1, FOREIGN),
+    // A loop that spins in vain has 1.2 to 1.4 where the peer has 70 to 80 %.
+    mean("W16", 1.15, &["futures-lite"]),
+    bar("W18a", Free, 0.9, BRIDGES),
     bar("PY/asyncify", Free, 1.0 / 30.0, &["asyncer"]),
     bar("PY/syncify", Free, 1.0 / 30.0, &["asyncer"]),
     bar("PY/loop", Free, 1.0 / 1000.0, &["asyncer"]),

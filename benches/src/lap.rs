@@ -61,6 +61,8 @@ fn time(clock: ClockId) -> Duration {
 pub struct Peer {
     pub name: &'static str,
     pub lap: Box<dyn FnMut() -> Lap>,
+    /// Why it can't take part on this machine, if it can't.
+    pub lack: Option<String>,
 }
 
 impl Peer {
@@ -68,23 +70,16 @@ impl Peer {
         Self {
             name,
             lap: Box::new(lap),
+            lack: None,
         }
     }
 
-    /// Several laps as one, for work so small that the clock would be a part of it.
-    pub fn repeated(
-        name: &'static str,
-        times: usize,
-        mut lap: impl FnMut() -> Lap + 'static,
-    ) -> Self {
-        Self::new(name, move || {
-            let laps: Vec<Lap> = (0..times).map(|_| lap()).collect();
-            let mean = |of: fn(&Lap) -> f64| laps.iter().map(of).sum::<f64>() / times as f64;
-            Lap {
-                value: mean(|lap| lap.value),
-                cpu: mean(|lap| lap.cpu),
-            }
-        })
+    /// It isn't run, and the row says why.
+    pub fn left_out(name: &'static str, lack: String) -> Self {
+        Self {
+            lack: Some(lack),
+            ..Self::new(name, || unreachable!("it is left out"))
+        }
     }
 
     /// What can't be beaten, as one more to be compared with: it takes `value` each time.
@@ -95,5 +90,17 @@ impl Peer {
     /// What must not be exceeded, as one more to be compared with.
     pub fn limit(name: &'static str, value: f64) -> Self {
         Self::new(name, move || Lap { value, cpu: value })
+    }
+}
+
+/// Several laps as one, for work so small that the clock would be a part of it.
+pub fn repeated(times: usize, mut lap: impl FnMut() -> Lap) -> impl FnMut() -> Lap {
+    move || {
+        let laps: Vec<Lap> = (0..times).map(|_| lap()).collect();
+        let mean = |of: fn(&Lap) -> f64| laps.iter().map(of).sum::<f64>() / times as f64;
+        Lap {
+            value: mean(|lap| lap.value),
+            cpu: mean(|lap| lap.cpu),
+        }
     }
 }

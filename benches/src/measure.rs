@@ -16,6 +16,8 @@ const QUIET: f64 = 0.1;
 pub struct Rounds {
     /// For each peer its laps, one for each round that counts.
     pub laps: Vec<(String, Vec<Lap>)>,
+    /// The peers that can't run here, and why.
+    pub left_out: Vec<(String, String)>,
     /// How many rounds were thrown away because others were busy.
     pub discarded: usize,
     /// There weren't enough quiet rounds, so the noisy ones count as well.
@@ -26,7 +28,12 @@ pub struct Rounds {
 pub fn rounds(row: &Row, placement: Placement, wanted: usize, budget: Duration) -> Rounds {
     let begin = Instant::now();
     let placer = Placer::new(placement);
-    let mut peers = (row.peers)();
+    let all = (row.peers)().into_iter();
+    let (lacking, mut peers): (Vec<Peer>, Vec<Peer>) = all.partition(|peer| peer.lack.is_some());
+    let left_out = lacking
+        .into_iter()
+        .map(|peer| (peer.name.into(), peer.lack.unwrap_or_default()))
+        .collect();
     if !row.exact {
         for _ in 0..WARM_UP {
             round(&mut peers, &placer, 0);
@@ -65,6 +72,7 @@ pub fn rounds(row: &Row, placement: Placement, wanted: usize, budget: Duration) 
     }
     Rounds {
         laps,
+        left_out,
         discarded,
         noisy: !enough,
     }

@@ -16,6 +16,8 @@ pub struct Outcome {
     pub unit: &'static str,
     pub placement: Placement,
     pub peers: Vec<Figures>,
+    /// The peers that can't run here, and why.
+    pub left_out: Vec<(String, String)>,
     pub rounds: usize,
     pub discarded: usize,
     pub noisy: bool,
@@ -25,6 +27,7 @@ pub struct Outcome {
 pub struct Figures {
     pub name: String,
     pub median: f64,
+    pub mean: f64,
     pub minimum: f64,
     pub p90: f64,
     pub cpu: f64,
@@ -43,6 +46,7 @@ impl Figures {
         Self {
             name: name.into(),
             median: at(&values, 0.5),
+            mean: values.iter().sum::<f64>() / values.len() as f64,
             minimum: at(&values, 0.0),
             p90: at(&values, 0.9),
             cpu: at(&sorted(|lap| lap.cpu), 0.5),
@@ -79,6 +83,7 @@ impl Verdict {
         let what = match self.bar.of {
             Of::Value => "",
             Of::Cpu => "CPU ",
+            Of::Mean => "mean ",
             Of::Spread => return format!("the largest <= {factor} x the smallest"),
         };
         let best = if self.bar.peers.len() > 1 {
@@ -102,6 +107,7 @@ impl Outcome {
                 .iter()
                 .map(|(name, laps)| Figures::new(name, laps))
                 .collect(),
+            left_out: rounds.left_out.clone(),
             rounds: rounds.laps.first().map_or(0, |(_, laps)| laps.len()),
             discarded: rounds.discarded,
             noisy: rounds.noisy,
@@ -119,9 +125,12 @@ impl Outcome {
         (peer.median > 0.0).then(|| over(ours.median, peer.median))
     }
 
+    /// No bar is judged by peers of which none can run here.
     pub fn verdicts(&self) -> Vec<Verdict> {
+        let is_left_out = |peer: &&str| self.left_out.iter().any(|(name, _)| name == peer);
         BARS.iter()
             .filter(|bar| bar.row == self.id && bar.placement == self.placement)
+            .filter(|bar| bar.peers.is_empty() || !bar.peers.iter().all(is_left_out))
             .map(|bar| Verdict {
                 bar,
                 ratio: self.of(bar),
@@ -132,6 +141,7 @@ impl Outcome {
     fn of(&self, bar: &Bar) -> f64 {
         let value = |peer: &Figures| match bar.of {
             Of::Cpu => peer.cpu,
+            Of::Mean => peer.mean,
             Of::Value | Of::Spread => peer.median,
         };
         if bar.of == Of::Spread {
@@ -186,6 +196,9 @@ impl Outcome {
             );
             let _ = writeln!(text, "{}", line.trim_end());
         }
+        for (name, lack) in &self.left_out {
+            let _ = writeln!(text, "  {name:<16} left out: {lack}");
+        }
         for verdict in self.verdicts() {
             let _ = writeln!(
                 text,
@@ -229,7 +242,7 @@ pub fn number(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::Outcome;
+    use super::{Outcome, Verdict};
     use crate::lap::Lap;
     use crate::measure::Rounds;
     use crate::place::Placement;
@@ -237,14 +250,19 @@ mod tests {
 
     /// A row's outcome, where each peer takes the same in all three rounds but the last.
     fn outcome(id: &str, peers: &[(&str, f64)]) -> Outcome {
+        let laps = |&(name, value)| (name, [value, value, value * 100.0]);
+        let peers: Vec<_> = peers.iter().map(laps).collect();
+        outcome_of(id, &peers)
+    }
+
+    fn outcome_of(id: &str, peers: &[(&str, [f64; 3])]) -> Outcome {
         let all = rows::all();
         let row = all.iter().find(|row| row.id == id).unwrap();
         let lap = |value| Lap { value, cpu: value };
-        let laps = |value| vec![lap(value), lap(value), lap(value * 100.0)];
         let rounds = Rounds {
             laps: peers
                 .iter()
-                .map(|&(name, value)| (name.into(), laps(value)))
+                .map(|&(name, laps)| (name.into(), laps.map(lap).into()))
                 .collect(),
             ..Rounds::default()
         };
@@ -259,7 +277,7 @@ mod tests {
             ("async-executor", 100.0),
             ("futures", 200.0),
         ];
-        let verdict = &outcome("W1", &peers).verdicts()[0];
+        let verdict = &outcome("W4t", &peers).verdicts()[0];
         assert_eq!((verdict.ratio, verdict.passed()), (0.6, true));
     }
 
@@ -268,6 +286,29 @@ mod tests {
         for peers in [[("footbridge", 1.0)], [("tokio", 1.0)]] {
             assert!(!outcome("W1", &peers).verdicts()[0].passed());
         }
+    }
+
+    #[test]
+    fn a_bar_is_judged_by_the_peers_that_can_run_here_and_by_nothing_if_none_can() {
+        let peers = [
+            ("footbridge", 60.0),
+            ("tokio", 100.0),
+            ("async-executor", 100.0),
+        ];
+        let mut outcome = outcome("W1", &peers);
+        assert_eq!(outcome.verdicts().len(), 2);
+        outcome.left_out = vec![("monoio".into(), "no ring".into())];
+        let asked: Vec<String> = outcome.verdicts().iter().map(Verdict::asked).collect();
+        assert_eq!(asked, ["<= 0.45 x async-executor"]);
+    }
+
+    #[test]
+    fn where_the_values_have_two_modes_the_bar_is_about_their_mean() {
+        let laps = [
+            ("footbridge", [1.0, 1.0, 7.0]),
+            ("futures-lite", [1.0, 1.0, 4.0]),
+        ];
+        assert_eq!(outcome_of("W16", &laps).verdicts()[0].ratio, 1.5);
     }
 
     #[test]

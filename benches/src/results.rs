@@ -34,7 +34,7 @@ fn tables(outcomes: &[Outcome], left_out: &[String], machine: &str) -> String {
         "# Results\n\nWritten by `cargo run --release -p benches --bin compare`. {machine}. What the rows are and how \
          they are measured is said in [README.md](README.md).\n\n\
          ## The bars\n\n\
-         Ours over theirs, by the medians of the rounds of one run.\n\n\
+         Ours over theirs, by the medians of the rounds of one run; W16 by the means.\n\n\
          | row | work | placement | ratio | asked | |\n| --- | --- | --- | ---: | --- | --- |\n"
     );
     for outcome in outcomes {
@@ -74,6 +74,9 @@ fn tables(outcomes: &[Outcome], left_out: &[String], machine: &str) -> String {
             );
             // Said once for each row.
             first = Default::default();
+        }
+        for (name, lack) in &outcome.left_out {
+            let _ = writeln!(text, "|  |  | {name} | left out: {lack} |  |  |  |  |  |");
         }
     }
     for left_out in left_out {

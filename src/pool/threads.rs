@@ -114,7 +114,8 @@ impl Demand {
         match self {
             Self::LoneJob => 2 * cores + 1,
             Self::Job => 2 * cores,
-            Self::Backlog => cores,
+            // One more than there are processors: the loop that awaits the jobs wants one too, and takes it from a thread.
+            Self::Backlog => cores + 1,
         }
     }
 }

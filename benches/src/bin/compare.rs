@@ -6,7 +6,7 @@
 //! `cargo run --release -p benches --no-default-features --bin compare` measures footbridge without its default features.
 //!
 //! A fresh process has fresh pools and its own affinity. It is this program once more, called with `--child`; what it
-//! measures it prints as lines that this one reads.
+//! measures it prints as lines that this one reads. With `--pair` it is one of the many that row W16 starts.
 
 use benches::measure::{self, Rounds};
 use benches::place::{Placement, Placer};
@@ -30,6 +30,7 @@ struct Options {
     rounds: Option<usize>,
     write: bool,
     child: bool,
+    pair: Option<String>,
 }
 
 impl Options {
@@ -46,6 +47,7 @@ impl Options {
                 },
                 "--write" => options.write = true,
                 "--child" => options.child = true,
+                "--pair" => options.pair = Some(value()?),
                 id if !id.starts_with('-') => options.ids.push(id.into()),
                 other => {
                     return Err(format!(
@@ -88,7 +90,11 @@ impl Options {
 
 fn main() -> ExitCode {
     let done = Options::parse().and_then(|options| {
-        if options.child {
+        if let Some(loop_name) = &options.pair {
+            let lap = rows::pairs::one_process(loop_name).ok_or("no such loop")?;
+            println!("{} {}", lap.value, lap.cpu);
+            Ok(())
+        } else if options.child {
             child(&options)
         } else {
             parent(&options)
@@ -181,6 +187,9 @@ fn child(options: &Options) -> Result<(), String> {
     let placement = options.pin.unwrap_or(Placement::Free);
     let rounds = measure::rounds(row, placement, options.rounds.unwrap_or(row.rounds), BUDGET);
     println!("discarded\t{}\nnoisy\t{}", rounds.discarded, rounds.noisy);
+    for (name, lack) in rounds.left_out {
+        println!("left out\t{name}\t{}", lack.replace(['\t', '\n'], " "));
+    }
     for (name, laps) in rounds.laps {
         let laps: Vec<String> = laps
             .iter()
@@ -198,6 +207,7 @@ fn read(lines: &str) -> Option<Rounds> {
         match fields[..] {
             ["discarded", count] => rounds.discarded = count.parse().ok()?,
             ["noisy", noisy] => rounds.noisy = noisy.parse().ok()?,
+            ["left out", name, lack] => rounds.left_out.push((name.into(), lack.into())),
             ["peer", name, laps] => {
                 let laps: Option<Vec<Lap>> = laps.split(' ').map(read_lap).collect();
                 rounds.laps.push((name.into(), laps?));

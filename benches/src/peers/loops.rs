@@ -2,6 +2,7 @@
 //!
 //! To add one: implement `Loop`, and name it in `each_loop`.
 
+use crate::lap::{Lap, Peer};
 use async_executor::LocalExecutor;
 use footbridge::EventLoop;
 use futures::executor::{LocalPool, LocalSpawner};
@@ -9,6 +10,7 @@ use futures::future::RemoteHandle;
 use futures::task::LocalSpawnExt;
 use std::future::Future;
 use std::rc::Rc;
+use std::time::Duration;
 
 pub trait Loop: Sized + 'static {
     const NAME: &'static str;
@@ -16,6 +18,11 @@ pub trait Loop: Sized + 'static {
     type Spawner: Clone + 'static;
     /// What a spawned task is awaited by.
     type Task<T: 'static>: 'static;
+
+    /// Why it can't be made on this machine, if it can't.
+    fn lacks() -> Option<String> {
+        None
+    }
 
     fn new() -> Self;
     fn spawner(&self) -> Self::Spawner;
@@ -27,6 +34,31 @@ pub trait Loop: Sized + 'static {
     fn join<T: 'static>(task: Self::Task<T>) -> impl Future<Output = T>;
 }
 
+/// A loop with timers.
+pub trait Timers: Loop {
+    fn sleep(duration: Duration) -> impl Future;
+}
+
+macro_rules! timers {
+    ($($name:ident $sleep:path),*) => {
+        $(impl $crate::peers::loops::Timers for $name {
+            fn sleep(duration: std::time::Duration) -> impl Future {
+                $sleep(duration)
+            }
+        })*
+    };
+}
+pub(crate) use timers;
+timers!(Footbridge footbridge::time::sleep, Tokio tokio::time::sleep, AsyncIo async_io::Timer::after);
+
+/// The loop as a peer, or why it is left out.
+pub fn peer<L: Loop, F: FnMut() -> Lap + 'static>(lap: impl FnOnce() -> F) -> Peer {
+    match L::lacks() {
+        None => Peer::new(L::NAME, lap()),
+        Some(lack) => Peer::left_out(L::NAME, lack),
+    }
+}
+
 /// One peer for each loop: `each_loop!(L => lap::<L>())`, where `fn lap<L: Loop>() -> impl FnMut() -> Lap`.
 macro_rules! each_loop {
     ($name:ident => $lap:expr) => {
@@ -34,6 +66,26 @@ macro_rules! each_loop {
     };
 }
 pub(crate) use each_loop;
+
+/// Those of `each_loop` and the loops over io_uring, for rows in which no other thread wakes.
+macro_rules! each_local_loop {
+    ($name:ident => $lap:expr) => {{
+        let mut peers = $crate::peers::loops::each_loop!($name => $lap);
+        peers.extend($crate::peers::each!($name in rings [Monoio, Glommio, Compio] => $lap));
+        peers
+    }};
+}
+pub(crate) use each_local_loop;
+
+/// One peer for each loop with timers, but glommio: a task of its can't wait for more than 32,767 of them.
+macro_rules! each_timers {
+    ($name:ident => $lap:expr) => {{
+        let mut peers = $crate::peers::each!($name in loops [Footbridge, Tokio, AsyncIo] => $lap);
+        peers.extend($crate::peers::each!($name in rings [Monoio, Compio] => $lap));
+        peers
+    }};
+}
+pub(crate) use each_timers;
 
 pub struct Footbridge(EventLoop);
 
@@ -88,6 +140,8 @@ impl Loop for Tokio {
     fn spawner(&self) -> Self::Spawner {}
 
     fn block_on<F: Future>(&mut self, future: F) -> F::Output {
+        // Constrained, only the first 128 timers that it polls at once would be registered: a budget of tokio's.
+        let future = tokio::task::unconstrained(future);
         self.local.block_on(&self.runtime, future)
     }
 
@@ -168,33 +222,38 @@ impl Loop for Futures {
     }
 }
 
-/// A thread that waits for a future beside async-io's own: no loop, so only for rows that spawn nothing.
-pub struct AsyncIo;
+/// A thread that waits for a future: no loop, so only for rows that spawn nothing.
+macro_rules! no_tasks {
+    ($($name:ident $text:literal $block_on:path),*) => {$(
+        pub struct $name;
 
-impl Loop for AsyncIo {
-    const NAME: &'static str = "async-io";
-    type Spawner = ();
-    type Task<T: 'static> = std::convert::Infallible;
+        impl Loop for $name {
+            const NAME: &'static str = $text;
+            type Spawner = ();
+            type Task<T: 'static> = std::convert::Infallible;
 
-    fn new() -> Self {
-        Self
-    }
+            fn new() -> Self {
+                Self
+            }
 
-    fn spawner(&self) -> Self::Spawner {}
+            fn spawner(&self) -> Self::Spawner {}
 
-    fn block_on<F: Future>(&mut self, future: F) -> F::Output {
-        async_io::block_on(future)
-    }
+            fn block_on<F: Future>(&mut self, future: F) -> F::Output {
+                $block_on(future)
+            }
 
-    fn spawn<F>(_: &Self::Spawner, _: F) -> Self::Task<F::Output>
-    where
-        F: Future + 'static,
-        F::Output: 'static,
-    {
-        unimplemented!("async-io has no tasks")
-    }
+            fn spawn<F>(_: &Self::Spawner, _: F) -> Self::Task<F::Output>
+            where
+                F: Future + 'static,
+                F::Output: 'static,
+            {
+                unimplemented!("{} has no tasks", Self::NAME)
+            }
 
-    async fn join<T: 'static>(task: Self::Task<T>) -> T {
-        match task {}
-    }
+            async fn join<T: 'static>(task: Self::Task<T>) -> T {
+                match task {}
+            }
+        }
+    )*};
 }
+no_tasks!(AsyncIo "async-io" async_io::block_on, FuturesLite "futures-lite" futures_lite::future::block_on);

@@ -5,6 +5,7 @@
 //!
 //! To add one: implement `Pool`, and name it in `each_pool`.
 
+use crate::lap::{Lap, Peer};
 use footbridge::EventLoop;
 use futures::channel::oneshot;
 use std::future::Future;
@@ -27,6 +28,11 @@ pub trait Pool: Sized + 'static {
     fn result<T: Send + 'static>(job: Self::Job<T>) -> impl Future<Output = T>;
     /// The loop that goes with it, or a thread that waits.
     fn block_on<F: Future>(&mut self, future: F) -> F::Output;
+}
+
+/// The pool as a peer.
+pub fn peer<P: Pool, F: FnMut() -> Lap + 'static>(lap: impl FnOnce() -> F) -> Peer {
+    Peer::new(P::NAME, lap())
 }
 
 /// One peer for each pool: `each_pool!(P => lap::<P>())`, where `fn lap<P: Pool>() -> impl FnMut() -> Lap`.

@@ -5,7 +5,7 @@
 //! process. Only ours: the question isn't which is faster.
 
 use super::Row;
-use crate::lap::{Clock, Lap, Peer};
+use crate::lap::{Clock, Lap, Peer, repeated};
 use footbridge::time::sleep;
 use footbridge::{EventLoop, Limiter, Pool, asyncify, gather, spawn, syncify, yield_now};
 use futures::FutureExt;
@@ -53,7 +53,18 @@ pub fn rows() -> Vec<Row> {
             || {
                 vec![
                     Peer::new("footbridge", || beside_line(IN_LINE)),
-                    Peer::repeated("10 wait", 20, || beside_line(10)),
+                    Peer::new("10 wait", repeated(20, || beside_line(10))),
+                ]
+            },
+        ),
+        beside(
+            "W13/next",
+            "a token given back goes to the next in line, 100k wait behind it",
+            "ns/token",
+            || {
+                vec![
+                    Peer::new("footbridge", || passed_along(IN_LINE)),
+                    Peer::new("10 wait", repeated(20, || passed_along(10))),
                 ]
             },
         ),
@@ -117,6 +128,30 @@ async fn calls(pool: &Pool) -> Lap {
     let lap = clock.stop(CALLS);
     assert_eq!(sum, CALLS);
     lap
+}
+
+/// The only token goes from task to task. The last of them, behind which `waiting` others wait, keeps it.
+fn passed_along(waiting: usize) -> Lap {
+    const TASKS: usize = 1000;
+    footbridge::run(async {
+        let limiter = Limiter::new(1);
+        let held = limiter.try_acquire();
+        let tasks: Vec<_> = (1..=TASKS + waiting)
+            .map(|task| {
+                let acquire = limiter.acquire();
+                spawn(async move { Some(acquire.await).filter(|_| task == TASKS) })
+            })
+            .collect();
+        // Each gets in line.
+        yield_now().await;
+        let clock = Clock::start();
+        drop(held);
+        let mut tasks = tasks.into_iter();
+        let kept = tasks.nth(TASKS - 1).unwrap().await.unwrap();
+        let lap = clock.stop(TASKS);
+        assert!(kept.is_some() && tasks.all(|task| !task.is_finished()));
+        lap
+    })
 }
 
 /// A limiter with more tokens borrowed than it has, so that none goes to those in line.

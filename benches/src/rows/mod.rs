@@ -3,13 +3,15 @@
 //! A row's peers are made in a process of their own, for each placement a fresh one; there they run in turn. To add a
 //! row: write its lap in the file of its theme, list it in that file's `rows`, and its bars in `bars`.
 
-use crate::lap::{Lap, Peer};
+use crate::lap::{Lap, Peer, repeated};
 
 mod bridges;
 mod bursts;
 mod crowd;
+mod gather;
 mod idle;
 mod memory;
+pub mod pairs;
 mod pool;
 mod python;
 mod tasks;
@@ -57,8 +59,10 @@ pub fn all() -> Vec<Row> {
     let themes = [
         tasks::rows(),
         wakes::rows(),
+        pairs::rows(),
         bridges::rows(),
         pool::rows(),
+        gather::rows(),
         crowd::rows(),
         bursts::rows(),
         temporary::rows(),
@@ -80,6 +84,6 @@ fn growth(lap: fn(usize) -> Box<dyn FnMut() -> Lap>) -> Vec<Peer> {
         ("1M", LARGEST),
     ]
     .into_iter()
-    .map(|(name, size)| Peer::repeated(name, (LARGEST / 10 / size).max(1), lap(size)))
+    .map(|(name, size)| Peer::new(name, repeated((LARGEST / 10 / size).max(1), lap(size))))
     .collect()
 }

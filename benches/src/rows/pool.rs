@@ -39,12 +39,13 @@ pub fn rows() -> Vec<Row> {
             peers
         }),
         of_four("W6b", "100k jobs of 1 microsecond, pools of 4", || {
-            let microsecond = spins_per_microsecond();
-            let mut peers = each_pool!(P => busy::<P>(FOUR, MANY, microsecond));
-            let cores = thread::available_parallelism().map_or(1, usize::from);
-            peers.push(Peer::ideal(1000.0 / cores.min(4) as f64));
-            peers
+            busy_pools(MANY, 1)
         }),
+        of_four(
+            "W6b/10us",
+            "10k jobs of 10 microseconds, pools of 4",
+            || busy_pools(MANY / 10, 10),
+        ),
         of_four(
             "W6n",
             "4 jobs submit 25k jobs each, pools of 4",
@@ -90,9 +91,18 @@ fn burst<P: Pool>(threads: Option<usize>, jobs: usize) -> impl FnMut() -> Lap {
     move || at_once(&mut pool, jobs, || ())
 }
 
-fn busy<P: Pool>(threads: Option<usize>, jobs: usize, microsecond: u32) -> impl FnMut() -> Lap {
+fn busy_pools(jobs: usize, microseconds: u32) -> Vec<Peer> {
+    let spins = microseconds * spins_per_microsecond();
+    let mut peers = each_pool!(P => busy::<P>(FOUR, jobs, spins));
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let ideal = f64::from(microseconds) * 1000.0 / cores.min(4) as f64;
+    peers.push(Peer::ideal(ideal));
+    peers
+}
+
+fn busy<P: Pool>(threads: Option<usize>, jobs: usize, spins: u32) -> impl FnMut() -> Lap {
     let mut pool = P::new(threads);
-    move || at_once(&mut pool, jobs, move || spin(microsecond))
+    move || at_once(&mut pool, jobs, move || spin(spins))
 }
 
 /// The pool is made within the lap, so it starts all of its threads there; it is ended outside.

@@ -2,7 +2,7 @@
 
 use super::{Row, growth};
 use crate::lap::{Clock, Lap};
-use crate::peers::loops::{self, Loop, each_loop};
+use crate::peers::loops::{self, Loop, each_local_loop};
 use futures_lite::future::yield_now;
 use std::hint::black_box;
 
@@ -14,19 +14,19 @@ pub fn rows() -> Vec<Row> {
             "W1",
             "spawn 100k ready tasks, join all",
             "ns/task",
-            || each_loop!(L => spawn_then_join::<L>(MANY)),
+            || each_local_loop!(L => spawn_then_join::<L>(MANY)),
         ),
         Row::new(
             "W1s",
             "spawn one task, await it",
             "ns/task",
-            || each_loop!(L => spawn_one::<L>(MANY)),
+            || each_local_loop!(L => spawn_one::<L>(MANY)),
         ),
         Row::new(
             "W2",
             "1000 tasks yield 100 times each",
             "ns/yield",
-            || each_loop!(L => yields::<L>(1000, 100)),
+            || each_local_loop!(L => yields::<L>(1000, 100)),
         ),
         Row::new(
             "W1/growth",

@@ -1,12 +1,10 @@
-//! Wakes: of one task by another, and of a loop by another thread.
+//! Wakes: of one task by another, and of many by another thread.
 
 use super::Row;
 use crate::lap::{Clock, Lap};
-use crate::peers::each;
-use crate::peers::loops::{Loop, each_loop};
+use crate::peers::loops::{Loop, each_local_loop, each_loop};
 use futures::task::AtomicWaker;
 use futures_lite::future::yield_now;
-use rustix::thread::sched_getcpu;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -24,7 +22,7 @@ pub fn rows() -> Vec<Row> {
             "W3",
             "a ring of 1000 tasks, 100 laps, woken by reference",
             "ns/wake",
-            || each_loop!(L => ring::<L>(TASKS, 100)),
+            || each_local_loop!(L => ring::<L>(TASKS, 100)),
         ),
         Row::new(
             "W4t",
@@ -32,15 +30,6 @@ pub fn rows() -> Vec<Row> {
             "ns/wake",
             || each_loop!(L => woken_from_outside::<L>(TASKS, 50)),
         ),
-        Row {
-            rounds: 5,
-            ..Row::new(
-                "W16",
-                "of 40 pairs of loop and thread, those that stay on two cores",
-                "pairs",
-                || each!(L in loops [Footbridge, Tokio, AsyncExecutor] => pairs::<L>(40)),
-            )
-        },
     ]
 }
 
@@ -95,9 +84,14 @@ fn ring<L: Loop>(tasks: usize, laps: usize) -> impl FnMut() -> Lap {
                 let task = poll_fn(move |context| ring.poll(place, context.waker()));
                 handles.push(L::spawn(&spawner, task));
             }
-            while ring.wakers.borrow().iter().any(Option::is_none) {
-                yield_now().await;
-            }
+            // In a task, since monoio polls nothing else while its main future wakes itself.
+            let begun = ring.clone();
+            let all_wait = async move {
+                while begun.wakers.borrow().iter().any(Option::is_none) {
+                    yield_now().await;
+                }
+            };
+            L::join(L::spawn(&spawner, all_wait)).await;
             let clock = Clock::start();
             let _ = ring.pass(tasks - 1);
             for handle in handles {
@@ -112,18 +106,18 @@ fn ring<L: Loop>(tasks: usize, laps: usize) -> impl FnMut() -> Lap {
 
 /// What another thread can ring, for a task that waits for it.
 #[derive(Default)]
-struct Bell {
+pub(super) struct Bell {
     rung: AtomicBool,
     waker: AtomicWaker,
 }
 
 impl Bell {
-    fn ring(&self) {
+    pub(super) fn ring(&self) {
         self.rung.store(true, Ordering::Release);
         self.waker.wake();
     }
 
-    async fn heard(&self) {
+    pub(super) async fn heard(&self) {
         poll_fn(|context| {
             self.waker.register(context.waker());
             match self.rung.swap(false, Ordering::AcqRel) {
@@ -176,51 +170,4 @@ fn woken_from_outside<L: Loop>(tasks: usize, times: usize) -> impl FnMut() -> La
             lap
         })
     }
-}
-
-/// Each pair is two fresh threads that wake each other in turn. A trip there and back takes 4 microseconds on one core and ten
-/// times that on two, and the system puts both on one where neither is busy while the other one is. async-executor's loop waits
-/// in `futures_lite`.
-fn pairs<L: Loop>(pairs: usize) -> impl FnMut() -> Lap {
-    const TRIPS: usize = 400;
-    move || {
-        let clock = Clock::start();
-        let apart = (0..pairs).filter(|_| {
-            let pair = thread::spawn(|| is_apart::<L>(TRIPS));
-            pair.join().unwrap()
-        });
-        let apart = apart.count();
-        Lap {
-            value: apart as f64,
-            ..clock.stop(pairs * TRIPS)
-        }
-    }
-}
-
-/// Whether they were on two cores for most of the second half of the trips.
-fn is_apart<L: Loop>(trips: usize) -> bool {
-    let mut event_loop = L::new();
-    let bell = Arc::new(Bell::default());
-    let core = Arc::new(AtomicUsize::new(0));
-    let (go, asked) = mpsc::channel();
-    let (ring, its_core) = (bell.clone(), core.clone());
-    let ringer = thread::spawn(move || {
-        while let Ok(()) = asked.recv() {
-            its_core.store(sched_getcpu(), Ordering::Relaxed);
-            ring.ring();
-        }
-    });
-    let apart = event_loop.block_on(async {
-        let mut apart = 0;
-        for trip in 0..trips {
-            go.send(()).unwrap();
-            bell.heard().await;
-            let is_apart = core.load(Ordering::Relaxed) != sched_getcpu();
-            apart += usize::from(is_apart && trip >= trips / 2);
-        }
-        apart
-    });
-    drop(go);
-    ringer.join().unwrap();
-    apart > trips / 4
 }
