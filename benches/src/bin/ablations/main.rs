@@ -90,10 +90,13 @@ fn specs(ablation: &Entry) -> Vec<Spec> {
     ablation.all("row").filter_map(Spec::parse).collect()
 }
 
+/// One is nothing at all, and one is of processes that `compare` starts.
+const NOT_COMPARED: [&str; 2] = ["W12", "W16"];
+
 /// All rows that ours takes part in, in each of their placements.
 fn all_specs() -> Vec<Spec> {
     let rows = rows::all().into_iter();
-    let possible = rows.filter(|row| row.id != "W12" && (row.lacks)().is_none());
+    let possible = rows.filter(|row| !NOT_COMPARED.contains(&row.id) && (row.lacks)().is_none());
     let placed = possible.flat_map(|row| {
         bars::placements(row.id)
             .into_iter()
