@@ -124,6 +124,36 @@ fn a_job_that_a_blocked_worker_waits_for_is_served_although_the_shared_queue_is_
     });
 }
 
+// Decision 18
+#[test]
+fn jobs_that_are_given_back_again_and_again_starve_none_from_outside() {
+    fn step(pool: Pool, served: Arc<AtomicBool>, left: usize, end: mpsc::Sender<usize>) {
+        if left == 0 || served.load(SeqCst) {
+            return end.send(left).unwrap();
+        }
+        let own = pool.clone();
+        pool.spawn_blocking(move || step(own, served, left - 1, end))
+            .detach();
+        // While this job waits, both are given back.
+        pool.spawn_blocking(|| ()).join();
+    }
+    watched(|| {
+        let pool = Pool::builder().max_threads(1).build();
+        let served = Arc::new(AtomicBool::new(false));
+        let ((end, ended), (go, gate)) = (mpsc::channel(), mpsc::channel());
+        let (own, seen) = (pool.clone(), served.clone());
+        let first = move || {
+            gate.recv().unwrap();
+            step(own, seen, 10_000, end);
+        };
+        pool.spawn_blocking(first).detach();
+        pool.spawn_blocking(move || served.store(true, SeqCst))
+            .detach();
+        go.send(()).unwrap();
+        assert!(ended.recv().unwrap() > 0);
+    });
+}
+
 // W1, decision 13
 #[cfg(target_pointer_width = "64")]
 #[test]

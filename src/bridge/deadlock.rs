@@ -251,11 +251,7 @@ pub(crate) fn look(call: &Arc<dyn Call>) {
     lazy_static! {
         static ref TELLING: Mutex<()> = Mutex::new(());
     }
-    // Without the lock: nearly always some call can go on.
-    if Seen::from(call).circle().is_none() {
-        return;
-    }
-    // Once more: another thread may have ended a wait of the circle, which is enough.
+    // The search is under the lock too: another thread may have ended a wait of the circle, which is enough.
     let mut seen = Seen::from(call);
     let telling = TELLING.lock();
     let told = seen.circle().and_then(|(source, place)| {
@@ -279,6 +275,8 @@ struct Seen {
     numbers: BTreeMap<usize, usize>,
     edges: Vec<(usize, usize)>,
     calls: Vec<Arc<dyn Call>>,
+    /// Kept, so that nothing is dropped during the search.
+    waits: Vec<Wait>,
 }
 
 impl Seen {
@@ -314,13 +312,14 @@ impl Seen {
         let mut next = 0;
         while let Some(call) = self.calls.get(next).cloned() {
             next += 1;
-            let waits = call.call_state().waits();
+            let first_wait = self.waits.len();
+            self.waits.extend(call.call_state().waits());
             let from = self.call(call);
-            if waits.is_empty() {
+            if self.waits.len() == first_wait {
                 return None;
             }
-            for wait in waits {
-                let to = match wait {
+            for index in first_wait..self.waits.len() {
+                let to = match self.waits[index].clone() {
                     Wait::Call(call) => self.call(call),
                     Wait::Token { source, place } => {
                         let to = self.source(&source)?;

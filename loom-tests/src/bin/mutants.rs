@@ -62,7 +62,8 @@ fn main() -> io::Result<ExitCode> {
             return Ok(ExitCode::FAILURE);
         }
     }
-    let copy = Copy::new(list.suite, &checkout().join("loom-tests/target/mutants"))?;
+    let scratch = checkout().join("loom-tests/target/mutants");
+    let copy = Copy::new(list.suite, scratch.join("copy"), scratch.join("target"))?;
     for tests in needed(mutants.iter().flat_map(|mutant| mutant.tests("by"))) {
         eprintln!("without an edit: {}", tests.file);
         match copy.test(&[tests])? {

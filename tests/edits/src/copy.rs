@@ -42,19 +42,18 @@ pub struct Copy {
 }
 
 impl Copy {
-    /// Copies the checkout to a folder in `scratch`. It is built in another one there, or where `CARGO_TARGET_DIR` says.
-    pub fn new(suite: &'static Suite, scratch: &Path) -> io::Result<Self> {
+    /// Copies the checkout to the folder `root`. It is built in `target`, or where `CARGO_TARGET_DIR` says.
+    pub fn new(suite: &'static Suite, root: PathBuf, target: PathBuf) -> io::Result<Self> {
         let own_target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-        let copy = Self {
-            suite,
-            root: scratch.join("copy"),
-            target: own_target.map_or_else(|| Ok(scratch.join("target")), std::path::absolute)?,
-        };
-        if copy.root.exists() {
-            fs::remove_dir_all(&copy.root)?;
+        if root.exists() {
+            fs::remove_dir_all(&root)?;
         }
-        copy_all(&checkout(), &copy.root)?;
-        Ok(copy)
+        copy_all(&checkout(), &root)?;
+        Ok(Self {
+            suite,
+            root,
+            target: own_target.map_or(Ok(target), std::path::absolute)?,
+        })
     }
 
     /// Where cargo leaves what it builds.

@@ -10,14 +10,15 @@
 
 mod report;
 mod rounds;
+mod rows;
 
-use benches::{bars, bytes, rows};
-use edits::{CRATE, Copy, Entry, checkout, needed, parse};
+use benches::{bars, bytes};
+use edits::{CRATE, Copy, Entry, checkout, parse};
 use report::{Found, Report};
 use rounds::{Effort, Spec};
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -56,8 +57,12 @@ fn main() -> io::Result<ExitCode> {
             return Ok(ExitCode::FAILURE);
         }
     }
+    eprintln!("without an edit");
     let lab = Lab::new(effort)?;
-    lab.check_unedited(&ablations)?;
+    if let Some(how) = lab.test(&[])? {
+        eprintln!("{how}");
+        return Ok(ExitCode::FAILURE);
+    }
     let mut report = Report::default();
     for ablation in &ablations {
         eprintln!("{}", ablation.name);
@@ -85,10 +90,13 @@ fn specs(ablation: &Entry) -> Vec<Spec> {
     ablation.all("row").filter_map(Spec::parse).collect()
 }
 
+/// One is nothing at all, and one is of processes that `compare` starts.
+const NOT_COMPARED: [&str; 2] = ["W12", "W16"];
+
 /// All rows that ours takes part in, in each of their placements.
 fn all_specs() -> Vec<Spec> {
     let rows = rows::all().into_iter();
-    let possible = rows.filter(|row| row.id != "W12" && (row.lacks)().is_none());
+    let possible = rows.filter(|row| !NOT_COMPARED.contains(&row.id) && (row.lacks)().is_none());
     let placed = possible.flat_map(|row| {
         bars::placements(row.id)
             .into_iter()
@@ -98,51 +106,32 @@ fn all_specs() -> Vec<Spec> {
     words.filter_map(|words| Spec::parse(&words)).collect()
 }
 
-/// The copy, and the program of the crate as it is.
+/// The copy, and the programs that were built of it.
 struct Lab {
     copy: Copy,
-    scratch: PathBuf,
+    programs: [PathBuf; 2],
     effort: Effort,
 }
 
 impl Lab {
+    /// Builds the crate as it is.
     fn new(effort: Effort) -> io::Result<Self> {
-        let scratch = checkout().join("target/ablations");
-        let copy = Copy::new(&CRATE, &scratch)?;
-        Ok(Self {
-            copy,
-            scratch,
+        let target = checkout().join("target");
+        let scratch = target.join("ablations");
+        let lab = Self {
+            copy: Copy::new(&CRATE, scratch.join("copy"), target)?,
+            programs: ["unedited", "edited"].map(|name| scratch.join(name)),
             effort,
-        })
-    }
-
-    /// Builds the crate as it is. Its tests pass, also those that fail without an optimisation.
-    fn check_unedited(&self, ablations: &[Entry]) -> io::Result<()> {
-        eprintln!("without an edit");
-        self.build("unedited")?.map_err(io::Error::other)?;
-        if let Some(how) = self.test(&[])? {
-            return Err(io::Error::other(format!("without an edit: {how}")));
-        }
-        let shown_by = needed(
-            ablations
-                .iter()
-                .flat_map(|ablation| ablation.tests("fails")),
-        );
-        match self.copy.test(&shown_by)? {
-            Ok(None) => Ok(()),
-            Ok(Some(how)) => Err(io::Error::other(format!("fails without an edit, {how}"))),
-            Err(errors) => Err(io::Error::other(errors)),
-        }
+        };
+        lab.build(&lab.programs[0])?.map_err(io::Error::other)?;
+        Ok(lab)
     }
 
     /// Called with the edit made. The rows, and the tests that fail.
     fn without(&self, ablation: &Entry, specs: &[Spec]) -> io::Result<Result<Found, String>> {
         let shown_by = ablation.tests("fails");
-        let own: Vec<_> = shown_by
-            .iter()
-            .flat_map(|tests| tests.words.clone())
-            .collect();
-        if let Some(how) = self.test(&own)? {
+        let shows: Vec<_> = shown_by.iter().flat_map(|tests| &tests.words).collect();
+        if let Some(how) = self.test(&shows)? {
             return Ok(Err(how));
         }
         let mut failed = Vec::new();
@@ -154,19 +143,16 @@ impl Lab {
                 Err(errors) => return Ok(Err(errors)),
             }
         }
-        if let Err(errors) = self.build("edited")? {
+        if let Err(errors) = self.build(&self.programs[1])? {
             return Ok(Err(errors));
         }
-        let programs = ["unedited", "edited"].map(|name| self.scratch.join(name));
-        let rows = specs
-            .iter()
-            .map(|spec| rounds::compare(spec, &programs, self.effort));
-        let rows = rows.collect::<io::Result<_>>()?;
-        Ok(Ok(Found { rows, failed }))
+        let compare = |spec| rounds::compare(spec, &self.programs, self.effort);
+        let rows: Result<_, String> = specs.iter().map(compare).collect();
+        Ok(rows.map(|rows| Found { rows, failed }))
     }
 
     /// All tests but those with one of these words in their name. What failed, if any did.
-    fn test(&self, skipped: &[String]) -> io::Result<Option<String>> {
+    fn test(&self, skipped: &[&String]) -> io::Result<Option<String>> {
         let skips = skipped.iter().flat_map(|word| ["--skip", word.as_str()]);
         let mut command = self.copy.cargo(&["test", "--tests", "--quiet", "--"]);
         let output = command.args(skips).env("RUST_BACKTRACE", "0").output()?;
@@ -181,25 +167,17 @@ impl Lab {
     }
 
     /// This program, of the copy. What the compiler says, if it doesn't build.
-    fn build(&self, name: &str) -> io::Result<Result<(), String>> {
-        let build = [
-            "build",
-            "--release",
-            "--quiet",
-            "-p",
-            "benches",
-            "--bin",
-            "ablations",
-        ];
-        let output = self.copy.cargo(&build).output()?;
+    fn build(&self, program: &Path) -> io::Result<Result<(), String>> {
+        let build = ["build", "--release", "--quiet", "-p", "benches"];
+        let output = self
+            .copy
+            .cargo(&build)
+            .args(["--bin", "ablations"])
+            .output()?;
         if !output.status.success() {
             return Ok(Err(String::from_utf8_lossy(&output.stderr).into_owned()));
         }
-        fs::copy(
-            self.copy.target().join("release/ablations"),
-            self.scratch.join(name),
-        )
-        .map(drop)?;
+        fs::copy(self.copy.target().join("release/ablations"), program)?;
         Ok(Ok(()))
     }
 }

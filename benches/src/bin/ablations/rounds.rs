@@ -1,11 +1,12 @@
 //! A row on two builds of the crate in turn: each lap of a build in a process of its own, round by round.
 
+use crate::rows;
 use benches::lap::Lap;
 use benches::place::{Placement, Placer};
 use benches::report::OURS;
-use benches::rows::{self, Row};
+use benches::rows::Row;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -78,60 +79,50 @@ impl Ratios {
 }
 
 /// Runs the two programs in turn, another one first in each round.
-pub fn compare(spec: &Spec, programs: &[PathBuf; 2], effort: Effort) -> io::Result<Ratios> {
+pub fn compare(spec: &Spec, programs: &[PathBuf; 2], effort: Effort) -> Result<Ratios, String> {
     let mut ratios = Vec::new();
     for round in 0..effort.rounds {
         let mut values = [0.0; 2];
         for which in [round % 2, (round + 1) % 2] {
-            values[which] = run(&programs[which], spec, effort)?;
+            let laps = run(&programs[which], spec, effort);
+            values[which] = laps.map_err(|why| format!("{}: {why}", spec.name()))?;
         }
         let [unedited, edited] = values;
+        let ratio = edited / unedited;
         // Nothing is as much as nothing.
-        ratios.push(if values == [0.0, 0.0] {
-            1.0
-        } else {
-            edited / unedited
-        });
+        ratios.push(if values == [0.0, 0.0] { 1.0 } else { ratio });
     }
     ratios.sort_by(f64::total_cmp);
-    Ok(Ratios {
-        row: spec.name(),
-        ratios,
-    })
+    let row = spec.name();
+    Ok(Ratios { row, ratios })
 }
 
 const CHILD: &str = "--laps-of";
 
 /// The median of the laps of one process.
-fn run(program: &PathBuf, spec: &Spec, effort: Effort) -> io::Result<f64> {
-    let row = &spec.row;
+fn run(program: &Path, spec: &Spec, effort: Effort) -> io::Result<f64> {
     let output = Command::new(program)
         .arg(CHILD)
-        .args([row.id, &spec.placement.to_string()])
+        .args([spec.row.id, &spec.placement.to_string()])
         .arg(effort.budget.as_millis().to_string())
-        .envs(row.env.iter().copied())
+        .envs(spec.row.env.iter().copied())
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()?;
     let said = String::from_utf8_lossy(&output.stdout);
-    let laps: Option<Vec<f64>> = said
-        .lines()
-        .map(|line| {
-            let (value, cpu) = line.split_once(' ')?;
-            let of = if spec.of_cpu { cpu } else { value };
-            of.parse().ok()
-        })
-        .collect();
-    let mut laps = laps.filter(|laps| !laps.is_empty() && output.status.success());
-    let laps = laps.as_mut().ok_or_else(|| {
-        let program = program.display();
-        io::Error::other(format!(
-            "{program}: {} ended with {}",
-            row.id, output.status
-        ))
-    })?;
-    laps.sort_by(f64::total_cmp);
-    Ok(median(laps))
+    let lap = |line: &str| {
+        let (value, cpu) = line.split_once(' ')?;
+        let of = if spec.of_cpu { cpu } else { value };
+        of.parse().ok()
+    };
+    let laps: Option<Vec<f64>> = said.lines().map(lap).collect();
+    match laps {
+        Some(mut laps) if output.status.success() && !laps.is_empty() => {
+            laps.sort_by(f64::total_cmp);
+            Ok(median(&laps))
+        }
+        _ => Err(io::Error::other(format!("ended with {}", output.status))),
+    }
 }
 
 fn median(sorted: &[f64]) -> f64 {
