@@ -935,11 +935,9 @@ fn a_task_that_was_never_polled_does_not_run_in_the_next_run() {
     watched(|| {
         let ran = Rc::new(Cell::new(false));
         let mark = ran.clone();
-        let mut spawned = None;
-        run(async { spawned = Some(spawn(async move { mark.set(true) })) });
+        run(async { drop(spawn(async move { mark.set(true) })) });
         run(yield_now());
         assert!(!ran.get());
-        assert!(run(spawned.unwrap()).unwrap_err().is_cancelled());
         assert_eq!(Rc::strong_count(&ran), 1, "it was dropped with its loop");
     });
 }

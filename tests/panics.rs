@@ -277,8 +277,12 @@ fn in_a_waker_that_a_task_calls_at_its_end_it_leaves_the_loop_running() {
     watched(|| {
         run(async {
             let mut task = spawn(yield_now());
+            let mut sent = spawn(yield_now()).into_send();
             assert!(poll_with_a_panicking_waker(&mut task).is_pending());
-            task.await.unwrap();
+            assert!(poll_with_a_panicking_waker(&mut sent).is_pending());
+            while !(task.is_finished() && sent.is_finished()) {
+                yield_now().await; // Awaited, they would have another waker at their end.
+            }
             assert_eq!(spawn(async { 1 }).await.unwrap(), 1);
         })
     });
@@ -565,15 +569,16 @@ fn in_mains_destructor_it_takes_no_output_along() {
 fn a_panic_in_the_drop_of_a_tasks_result_stays_in_the_drop_of_its_handle() {
     watched(|| {
         let mut event_loop = EventLoop::new();
-        let handles: Vec<_> = (0..2)
-            .map(|_| event_loop.spawn(async { Grenade }))
-            .collect();
-        while event_loop.tick() {}
-        drop(handles); // of two panics in one drop the second would end the process
-        let handle = event_loop.spawn(async { Grenade });
-        while event_loop.tick() {}
+        let mut grenade = || {
+            let task = event_loop.spawn(async { Grenade });
+            let sent = event_loop.spawn(async { Grenade }).into_send();
+            while event_loop.tick() {}
+            (task, sent)
+        };
+        drop(grenade()); // of two panics in one drop the second would end the process
+        let handles = grenade();
         let text = panic_of(|| {
-            let _handle = handle;
+            let _handles = handles;
             panic!("while it unwinds");
         });
         assert_eq!(text, "while it unwinds");

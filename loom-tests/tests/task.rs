@@ -14,7 +14,7 @@ fn a_main_future_woken_while_it_runs_is_polled_again() {
 }
 
 // Threads: the loop's thread, which polls a task for the first time; a thread that wakes it meanwhile.
-// Decided by: `TaskWaker::wake`, which posts to the inbox: the loop takes that in a later turn, when the task has its key.
+// Decided by: the inbox's lock: the loop takes the post of `TaskWaker::wake` after the poll, and queues the task's key.
 // Mutant: a task waker is not told its task's key.
 #[test]
 fn a_task_woken_while_it_runs_is_polled_again() {
@@ -64,9 +64,9 @@ fn of_two_wakers_of_a_task_neither_is_lost() {
 }
 
 // Threads: the loop's thread, whose task ends and is followed by another; a late waker of the first.
-// Decided by: `EventLoop::poll`, which sets the key of an ended task's waker to `NO_KEY`; `TaskSlab::recycle`, which uses a
-// task waker again only if `Arc::get_mut` finds it unshared.
-// Mutant: none of its own. It adds that a late wake, before or after the end, polls no task that comes next.
+// Decided by: `TaskWaker::end`: from then on, a wake queues nothing. `TaskSlab::recycle` uses a task waker again only if no
+// other reference to it is left.
+// Mutant: a task waker that others refer to is used again.
 #[test]
 fn a_wake_as_the_task_completes_is_no_wake_of_the_next_one() {
     explore_within(3, || {
@@ -326,8 +326,8 @@ fn a_thread_that_is_told_that_a_task_is_finished_sees_what_it_wrote() {
 }
 
 // Threads: a thread that aborts a task late; the loop's thread, which has ended it, and spawned the next with its key.
-// Decided by: `Joins::abort_for`, which compares the cell.
-// Mutant: an abort is for any task with the key.
+// Decided by: `JoinCell::key`, which the loop calls when it takes the abort: by then, the cell of an ended task has no key.
+// Mutant: an abort is for the task that has the key by then.
 #[test]
 fn a_task_with_the_key_of_another_is_not_aborted_with_that() {
     explore_within(3, || {
