@@ -136,7 +136,7 @@ impl<T> Drop for JoinCell<T> {
 }
 
 impl<T: Send + 'static> JoinCell<T> {
-    /// The loop has made the task. From here on, an abort finds it.
+    /// The cell gets the outcome of this task. From here on, an abort finds the task.
     pub(crate) fn attach(self: &Arc<Self>, key: u32, scheduler: &Scheduler) {
         let mut joins = scheduler.joins.borrow_mut();
         let (waiter, outcome) = joins.detach(key);
@@ -151,7 +151,7 @@ impl<T: Send + 'static> JoinCell<T> {
             *attached = Some(key);
         }
         if self.is_aborted() {
-            // The abort came before the lock, and found no key.
+            // The abort may have come before the lock, and found no key.
             scheduler.abort(key);
         }
     }

@@ -61,8 +61,8 @@ impl<T> JoinHandle<T> {
         }
     }
 
-    /// Asks the loop to drop the task. The loop drops the future at its next turn. Then the handle gives an error that
-    /// `is_cancelled`. The task isn't polled again: if it hasn't been polled yet, it never is. If it has ended, nothing
+    /// Asks the loop to drop the task. The loop drops the future in this turn or the next. Then the handle gives an error
+    /// that `is_cancelled`. The task isn't polled again: if it hasn't been polled yet, it never is. If it has ended, nothing
     /// happens.
     ///
     /// ```

@@ -86,7 +86,7 @@ impl Scheduler {
         key
     }
 
-    /// The next turn drops the task, unless it has ended.
+    /// The loop drops the task instead of polling it again. If the task has ended, nothing happens.
     pub(crate) fn abort(&self, key: u32) {
         if self.joins.borrow_mut().abort(key) && !self.closed.get() {
             self.ready.borrow_mut().push_aborted(key);

@@ -24,7 +24,7 @@ use std::task::Waker;
 
 pub(crate) struct TaskWaker {
     inbox: Arc<Inbox>,
-    /// The task's key in the slab. The loop's thread only.
+    /// The task's key. [`NO_KEY`] after its end. The loop's thread only.
     key: AtomicU32,
     /// The key is in the ready queue. The loop's thread only.
     scheduled: AtomicBool,
