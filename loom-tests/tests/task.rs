@@ -168,9 +168,9 @@ fn an_abort_from_another_thread_finds_the_task_unpolled_waiting_or_asleep() {
 }
 
 // Threads: a thread that spawns on the loop, and aborts; the loop's thread, which makes the task.
-// Decided by: the cell's lock: `aborted` is seen by `RemoteSpawn::make_task` or `JoinCell::attach`, or the abort finds the key
+// Decided by: the cell's lock: `aborted` is seen by `RemoteSpawn::make_task` or `Joins::is_aborted`, or the abort finds the key
 // that `attach` has set.
-// Mutant: a task that is made doesn't ask for an abort.
+// Mutant: a task's first poll doesn't ask the cell for an abort.
 #[test]
 fn an_abort_of_what_was_spawned_from_another_thread_is_answered() {
     explore_within(4, || {

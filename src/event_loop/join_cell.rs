@@ -136,7 +136,8 @@ impl<T> Drop for JoinCell<T> {
 }
 
 impl<T: Send + 'static> JoinCell<T> {
-    /// The cell gets the outcome of this task. From here on, an abort finds the task.
+    /// The cell gets the outcome of this task. From here on, an abort finds the task. If one came before, the task's first poll
+    /// asks the cell.
     pub(crate) fn attach(self: &Arc<Self>, key: u32, scheduler: &Scheduler) {
         let mut joins = scheduler.joins.borrow_mut();
         let (waiter, outcome) = joins.detach(key);
@@ -149,10 +150,6 @@ impl<T: Send + 'static> JoinCell<T> {
         drop_quietly(waiter);
         if let CellState::Pending { key: attached, .. } = &mut *self.state.lock() {
             *attached = Some(key);
-        }
-        if self.is_aborted() {
-            // The abort may have come before the lock, and found no key.
-            scheduler.abort(key);
         }
     }
 
@@ -182,7 +179,7 @@ impl<T: Send + 'static> ErasedCell for JoinCell<T> {
             return;
         };
         let (key, inbox) = (*key, inbox.clone());
-        // Relaxed: `attach` takes the lock after it has set the key.
+        // Relaxed: `attach` takes the lock before the task's first poll, which reads it.
         let was_aborted = self.aborted.swap(true, Ordering::Relaxed);
         drop(state);
         let Some(key) = key.filter(|_| !was_aborted) else {

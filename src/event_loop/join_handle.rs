@@ -162,7 +162,7 @@ fn poll_by_task(scheduler: &Scheduler, key: u32, waiting: u32) -> Poll<Outcome> 
     Poll::Pending
 }
 
-/// The handle is polled with another waker. Wakers are cloned before the borrow and dropped after it: both may run user code.
+/// The handle is polled with another waker. Wakers are cloned before the borrow and dropped after it: both may be user code.
 fn poll_by_waker(scheduler: &Scheduler, key: u32, waker: Waker) -> Poll<Outcome> {
     let mut joins = scheduler.joins.borrow_mut();
     if let Some(outcome) = joins.take_outcome(key) {

@@ -29,7 +29,7 @@ pub(crate) struct Joins {
 
 /// Eight bytes: there are as many as there are tasks.
 struct JoinEntry {
-    phase: Phase,
+    phase: JoinPhase,
     /// The key of the waiting task, of the waiter, or of the outcome.
     link: u32,
     /// A handle of the loop's own refers to this entry. The handle's key stays valid until it is dropped or has the outcome.
@@ -41,7 +41,7 @@ struct JoinEntry {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Phase {
+enum JoinPhase {
     Running,
     /// Awaited by a task of the same loop, or by its main future. Its waker isn't cloned, which would cost two atomic
     /// operations. If that task ends and the handle lives on, a later task with its key may be polled once in vain.
@@ -80,7 +80,7 @@ impl Joins {
     /// A new task. Returns its key.
     pub(crate) fn insert(&mut self, has_handle: bool) -> u32 {
         self.entries.insert(JoinEntry {
-            phase: Phase::Running,
+            phase: JoinPhase::Running,
             link: 0,
             has_handle,
             aborted: false,
@@ -90,13 +90,13 @@ impl Joins {
 
     pub(crate) fn has_ended(&self, key: u32) -> bool {
         let entry = self.entries.get(key);
-        entry.is_some_and(|entry| entry.phase == Phase::Ended)
+        entry.is_some_and(|entry| entry.phase == JoinPhase::Ended)
     }
 
     /// The outcome, if the task has ended. Then the key is vacant.
     pub(crate) fn take_outcome(&mut self, key: u32) -> Option<Outcome> {
         let entry = entry(&mut self.entries, key);
-        if entry.phase != Phase::Ended {
+        if entry.phase != JoinPhase::Ended {
             return None;
         }
         let link = entry.link;
@@ -110,18 +110,18 @@ impl Joins {
 
     /// The task with the key `waiting` waits for the one with `key`, which hasn't ended. Returns the former waiter.
     pub(crate) fn await_by_task(&mut self, key: u32, waiting: u32) -> Option<Waiter> {
-        self.set_phase(key, Phase::AwaitedByTask, waiting)
+        self.set_phase(key, JoinPhase::AwaitedByTask, waiting)
     }
 
     /// As [`await_by_task`](Self::await_by_task), for another waiter.
     pub(crate) fn await_by(&mut self, key: u32, waiter: Waiter) -> Option<Waiter> {
         let link = self.waiters.insert(waiter);
-        self.set_phase(key, Phase::Awaited, link)
+        self.set_phase(key, JoinPhase::Awaited, link)
     }
 
-    fn set_phase(&mut self, key: u32, phase: Phase, link: u32) -> Option<Waiter> {
+    fn set_phase(&mut self, key: u32, phase: JoinPhase, link: u32) -> Option<Waiter> {
         let entry = entry(&mut self.entries, key);
-        let former = (entry.phase == Phase::Awaited).then_some(entry.link);
+        let former = (entry.phase == JoinPhase::Awaited).then_some(entry.link);
         (entry.phase, entry.link) = (phase, link);
         self.waiters.remove(former?)
     }
@@ -132,7 +132,7 @@ impl Joins {
             return (None, Some(outcome));
         }
         entry(&mut self.entries, key).has_handle = false;
-        (self.set_phase(key, Phase::Running, 0), None)
+        (self.set_phase(key, JoinPhase::Running, 0), None)
     }
 
     /// The task has ended, and its future is gone.
@@ -140,24 +140,24 @@ impl Joins {
         let entry = entry(&mut self.entries, key);
         let (phase, link) = (entry.phase, entry.link);
         if entry.has_handle {
-            entry.phase = Phase::Ended;
+            entry.phase = JoinPhase::Ended;
             entry.link = self.outcomes.insert(outcome);
             return match phase {
-                Phase::AwaitedByTask => Ended::WakeTask(link),
-                Phase::Awaited => match self.waiters.remove(link) {
+                JoinPhase::AwaitedByTask => Ended::WakeTask(link),
+                JoinPhase::Awaited => match self.waiters.remove(link) {
                     Some(Waiter::Waker(waker)) => Ended::Wake(waker),
                     _ => unreachable!("a cell waits for a task without a handle of the loop's own"),
                 },
-                Phase::Running | Phase::Ended => Ended::Kept,
+                JoinPhase::Running | JoinPhase::Ended => Ended::Kept,
             };
         }
         if entry.is_queued {
-            entry.phase = Phase::Ended;
+            entry.phase = JoinPhase::Ended;
         } else {
             self.entries.remove(key);
         }
         match phase {
-            Phase::Awaited => match self.waiters.remove(link) {
+            JoinPhase::Awaited => match self.waiters.remove(link) {
                 Some(Waiter::Cell(cell)) => Ended::Complete(cell, outcome),
                 _ => unreachable!("without a handle, only a cell waits"),
             },
@@ -182,7 +182,7 @@ impl Joins {
     /// Marks the task, unless it has ended. `true`: the loop has to drop it.
     pub(crate) fn abort(&mut self, key: u32) -> bool {
         let entry = entry(&mut self.entries, key);
-        entry.phase != Phase::Ended && !std::mem::replace(&mut entry.aborted, true)
+        entry.phase != JoinPhase::Ended && !std::mem::replace(&mut entry.aborted, true)
     }
 
     /// Whether the task is to be dropped. An abort on another thread may not have reached the loop yet. So the cell is asked,
@@ -192,7 +192,7 @@ impl Joins {
             return false;
         };
         let waiter = match entry.phase {
-            Phase::Awaited => self.waiters.get(entry.link),
+            JoinPhase::Awaited => self.waiters.get(entry.link),
             _ => None,
         };
         entry.aborted || matches!(waiter, Some(Waiter::Cell(cell)) if cell.is_aborted())

@@ -19,22 +19,22 @@ use std::task::{Context, Poll};
 
 pub(crate) type Task = Pin<Box<dyn ErasedFuture>>;
 
-/// The result of a task, without its type: a box of its output, or of a [`Failure`]. So it is moved in two registers. As a
+/// The result of a task, without its type: a box of its output, or of a [`FailedTask`]. So two registers hold it. As a
 /// `Result` it would be 24 bytes, and each move would go through memory: W1s costs a fifth more then.
 pub(crate) type Outcome = Box<dyn Any>;
 
 /// No output of a task has this type.
-struct Failure(JoinError);
+struct FailedTask(JoinError);
 
 pub(crate) fn failed(why: JoinError) -> Outcome {
-    Box::new(Failure(why))
+    Box::new(FailedTask(why))
 }
 
 /// The outcome with its type.
 pub(crate) fn result_of<T: 'static>(outcome: Outcome) -> Result<T, JoinError> {
     match outcome.downcast::<T>() {
         Ok(output) => Ok(*output),
-        Err(other) => match other.downcast::<Failure>() {
+        Err(other) => match other.downcast::<FailedTask>() {
             Ok(failure) => Err(failure.0),
             Err(_) => unreachable!("the handle has the type of its task's output"),
         },
