@@ -132,11 +132,13 @@
 //! Each folder uses only itself and the folders below it:
 //!
 //! ```text
+//! scope/        many futures in one
+//!     gather  woken                                 a wait for many; which of them were woken
 //! bridge/       where blocking and async code meet
-//!     asyncify  syncify  gather                     the two bridges, and a wait for many futures
+//!     asyncify  syncify                             the two bridges
 //!     run  block_on                                 a thread waits for an async function
 //!     spawn_blocking  blocking_task  detached       the caller's side of a job
-//!     job  large_job                                a function on its way through a worker, and its result
+//!     job  job_error  large_job                     a function on its way through a worker; its result, or why there is none
 //!     call  call_state  cancel                      the current call; its loop and its caller; what tells that the caller went
 //!     limiter  acquire  deadlock                    tokens and permits; the wait for one; waits that can never end
 //!     shutdown  retry_timer                         what the pool leaves to code that knows of loops
@@ -181,6 +183,8 @@
 )]
 
 // From top to bottom: a folder uses only itself and the folders below it.
+mod scope;
+
 mod bridge;
 mod event_loop;
 mod pool;
@@ -191,7 +195,7 @@ pub use bridge::asyncify::{Asyncify, BlockingFn, asyncify};
 pub use bridge::block_on::SyncifyError;
 pub use bridge::blocking_task::BlockingTask;
 pub use bridge::cancel::{Cancelled, check_cancelled};
-pub use bridge::gather::{Gather, gather};
+pub use bridge::job_error::JobError;
 pub use bridge::limiter::{Limiter, Permit};
 pub use bridge::run::{run, yield_now};
 pub use bridge::spawn_blocking::spawn_blocking;
@@ -207,6 +211,7 @@ pub use event_loop::time;
 pub use pool::builder::PoolBuilder;
 pub use pool::shutdown::{RunningJob, StillRunning};
 pub use pool::{Pool, PoolStats};
+pub use scope::gather::{Gather, gather};
 
 #[cfg(footbridge_loom)]
 #[doc(hidden)]

@@ -386,3 +386,101 @@ fn a_running_call_next_to_one_that_panics_runs_on() {
         until(|| ended.load(SeqCst));
     });
 }
+
+// G12
+#[test]
+fn next_gives_the_results_as_they_come_with_the_index_of_their_futures_and_then_none() {
+    watched(|| {
+        run(async {
+            let mut all = gather([2_u8, 0, 1].map(async |n| {
+                for _ in 0..n {
+                    yield_now().await;
+                }
+                10 * n
+            }));
+            let mut came = Vec::new();
+            while let Some(next) = all.next().await {
+                came.push(next);
+            }
+            assert_eq!(came, [(1, 0), (2, 10), (0, 20)]);
+            assert_eq!(all.next().await, None, "and it stays so");
+            assert_eq!(all.await, [0; 0]);
+        });
+    });
+}
+
+#[test]
+fn a_next_that_is_dropped_loses_nothing_and_the_gather_gives_what_next_has_not() {
+    watched(|| {
+        let open = Cell::new(false);
+        let mut all = gather((0..4).map(|n| {
+            let open = &open;
+            poll_fn(move |context| {
+                if n % 2 == 0 || open.get() {
+                    return Poll::Ready(n);
+                }
+                context.waker().wake_by_ref();
+                Poll::Pending
+            })
+        }));
+        assert_eq!(poll_once(&mut all.next()), Poll::Ready(Some((0, 0))));
+        assert_eq!(poll_once(&mut all.next()), Poll::Ready(Some((2, 2))));
+        assert_eq!(poll_once(&mut all.next()), Poll::Pending, "dropped");
+        open.set(true);
+        assert_eq!(poll_once(&mut all.next()), Poll::Ready(Some((3, 3))));
+        assert_eq!(poll_once(&mut all), Poll::Ready(vec![1]));
+    });
+}
+
+#[test]
+fn next_gives_first_what_came_while_the_gather_itself_was_polled() {
+    watched(|| {
+        let mut all = gather([3_u8, 0, 9, 0].map(|n| {
+            let mut left = n;
+            poll_fn(move |context| {
+                if left == 0 {
+                    return Poll::Ready(n);
+                }
+                left -= 1;
+                context.waker().wake_by_ref();
+                Poll::Pending
+            })
+        }));
+        assert!(poll_once(&mut all).is_pending());
+        assert_eq!(poll_once(&mut all.next()), Poll::Ready(Some((1, 0))));
+        for _ in 0..3 {
+            assert!(poll_once(&mut all).is_pending());
+        }
+        assert_eq!(poll_once(&mut all.next()), Poll::Ready(Some((0, 3))));
+        assert_eq!(poll_once(&mut all.next()), Poll::Ready(Some((3, 0))));
+        assert!(poll_once(&mut all.next()).is_pending());
+        assert_eq!(run(all), [9]);
+    });
+}
+
+// Decision 16
+#[test]
+fn a_future_that_wakes_itself_is_polled_once_for_each_poll_of_next() {
+    watched(|| {
+        let polls = Cell::new(0);
+        let mut all = gather([poll_fn(|context| {
+            polls.set(polls.get() + 1);
+            context.waker().wake_by_ref();
+            Poll::<()>::Pending
+        })]);
+        for n in 1..4 {
+            assert!(poll_once(&mut all.next()).is_pending());
+            assert_eq!(polls.get(), n);
+        }
+    });
+}
+
+#[test]
+fn awaiting_a_gather_again_panics_and_says_so() {
+    watched(|| {
+        let mut all = gather([ready(1)]);
+        assert_eq!(poll_once(&mut all), Poll::Ready(vec![1]));
+        let text = panic_of(|| poll_once(&mut all));
+        assert!(text.contains("await it once"), "{text}");
+    });
+}

@@ -4,8 +4,8 @@
 use footbridge::time::{Elapsed, Sleep};
 use footbridge::{
     Acquire, Asyncify, BlockingTask, Cancelled, EventLoop, EventLoopBuilder, Gather, Handle,
-    JoinError, JoinHandle, Limiter, LocalSpawner, Permit, Pool, PoolBuilder, PoolStats, RunningJob,
-    SendJoinHandle, StillRunning, Syncify, SyncifyError,
+    JobError, JoinError, JoinHandle, Limiter, LocalSpawner, Permit, Pool, PoolBuilder, PoolStats,
+    RunningJob, SendJoinHandle, StillRunning, Syncify, SyncifyError,
 };
 use std::cell::Cell;
 use std::error::Error;
@@ -136,7 +136,7 @@ fn timers_may_be_made_on_any_thread() {
 fn every_error_is_an_error_that_may_cross_threads() {
     assert_all!(
         [Error, Send, Sync, Unpin, Debug, Display]:
-        SyncifyError, JoinError, Cancelled, Elapsed, StillRunning,
+        SyncifyError, JobError, JoinError, Cancelled, Elapsed, StillRunning,
     );
     assert_all!([Copy, PartialEq, Eq]: SyncifyError, Cancelled, Elapsed);
     fn boxed<E: Error + Send + Sync + 'static>(error: E) -> Box<dyn Error + Send + Sync> {
@@ -163,7 +163,7 @@ fn plain_errors_may_be_seen_behind_a_caught_panic() {
 
 #[test]
 fn what_leads_to_a_loop_or_a_pool_may_be_seen_behind_a_caught_panic_under_every_feature() {
-    assert_all!([UnwindSafe, RefUnwindSafe]: Handle, Pool, Limiter, Asyncify, Syncify, Permit, JoinError);
+    assert_all!([UnwindSafe, RefUnwindSafe]: Handle, Pool, Limiter, Asyncify, Syncify, Permit, JobError, JoinError);
     assert_all!([UnwindSafe, RefUnwindSafe]: JoinHandle<Local>, BlockingTask<OneThreadAtATime>);
 }
 

@@ -312,8 +312,8 @@ fn a_thread_that_blocks_on_a_loop_gets_its_value_or_hears_that_it_ended() {
 }
 
 // Threads: two wakers, of a gathered future each; the loop's thread, which polls the gather.
-// Decided by: the lock of `WokenChildren`: `Gather::poll` takes what was woken and leaves its waker in one step, so a later
-// `ChildWaker::wake` finds that.
+// Decided by: the lock of `WokenQueue`: `WokenQueue::begin_poll` takes what was woken and leaves the parent's waker in one
+// step, so a later `ChildWaker::wake` finds that.
 // Mutant: a gather takes what was woken one lock before it leaves its waker.
 #[test]
 fn of_two_futures_gathered_and_woken_at_once_both_are_polled() {
@@ -328,7 +328,7 @@ fn of_two_futures_gathered_and_woken_at_once_both_are_polled() {
 }
 
 // Threads: two wakers of one gathered future; the loop's thread, which polls it.
-// Decided by: the swaps of `queued` in `ChildWaker::wake` and `Gather::poll`: what came before a wake that finds it set is
+// Decided by: the swaps of `queued` in `ChildWaker::wake` and `ChildWaker::begin`: what came before a wake that finds it set is
 // seen by the poll after the other swap.
 // Mutant: a gathered future's flag is taken with a relaxed swap.
 #[test]

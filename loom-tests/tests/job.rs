@@ -6,7 +6,7 @@ use loom_tests::internals::{
     Call, HeldPermit, Job, Mutex, Refusal, Run, Runner, TypedJob, block_on,
 };
 use loom_tests::{Arc, Data, Flag, Guard, explore, spawn};
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::Location;
 use std::task::{Context, Wake, Waker};
 
 fn job<F, R>(f: F) -> Arc<Job<F, R>>
@@ -31,7 +31,7 @@ fn a_result_comes_with_all_that_the_job_wrote() {
         });
         let worker = job.clone();
         spawn(move || worker.run(&mut ()));
-        assert_eq!(block_on(|context| job.poll(context, true)), 7);
+        assert_eq!(block_on(|context| job.poll(context, true)).ok(), Some(7));
         assert_eq!(data.get(), 1);
     });
 }
@@ -53,7 +53,8 @@ fn what_a_job_held_is_gone_before_its_result_is_seen() {
         Arc::get_mut(&mut job).unwrap().set_permit(token);
         let worker = job.clone();
         spawn(move || worker.run(&mut ()));
-        block_on(|context| job.poll(context, true));
+        let result = block_on(|context| job.poll(context, true));
+        assert!(result.is_ok());
         assert_eq!(gone.get(), 1);
         assert_eq!(limiter.borrowed_tokens(), 0);
     });
@@ -250,10 +251,31 @@ fn a_panic_reaches_the_waiter() {
         let job = job::<_, ()>(|| std::panic::resume_unwind(Box::new("of the job")));
         let worker = job.clone();
         let worker = spawn(move || worker.run(&mut ()));
-        let wait = || block_on(|context| job.poll(context, true));
-        let payload = catch_unwind(AssertUnwindSafe(wait)).unwrap_err();
-        assert_eq!(payload.downcast_ref(), Some(&"of the job"));
+        let error = block_on(|context| job.poll(context, true)).unwrap_err();
+        assert_eq!(error.into_panic().downcast_ref(), Some(&"of the job"));
         worker.join().unwrap();
+    });
+}
+
+// Threads: a worker, which runs the job; the caller, which tells it and waits for it.
+// Decided by: the job's lock: `Job::tell` takes the function, or `JobState::take_function` in `Job::run` does. Then the
+// result comes.
+// Mutant: a job that waits is told in two steps.
+#[test]
+fn a_job_that_is_told_gives_its_result_or_never_begins() {
+    explore(|| {
+        let ran = Data::default();
+        let running = ran.clone();
+        let job = job(move || running.set(1));
+        let worker = job.clone();
+        let worker = spawn(move || worker.run(&mut ()));
+        let has_begun = job.tell();
+        if has_begun {
+            let result = block_on(|context| job.poll(context, true));
+            assert!(result.is_ok());
+        }
+        worker.join().unwrap();
+        assert_eq!(ran.get() == 1, has_begun);
     });
 }
 

@@ -89,6 +89,6 @@ fn a_loop_on_the_only_worker_hears_of_the_job_that_is_left_to_nobody_as_it_falls
         };
         let job = Arc::new(Job::new(work, Location::caller()));
         worker.run(job.clone());
-        block_on(|context| job.poll(context, true));
+        let _ = block_on(|context| job.poll(context, true));
     });
 }

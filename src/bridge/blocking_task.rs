@@ -7,6 +7,7 @@
 //! | *not yet submitted* | the first poll, `join` or `detach` | *submitted*; with a limiter, *in line* |
 //! | *in line* | a token | *submitted* |
 //! | *submitted* | the job is done | the result is taken |
+//! | any | `cancel` | the job is told; if it has begun, the result is taken when it is done |
 //! | any | a drop | the job is cancelled |
 
 use crate::bridge::acquire::Acquire;
@@ -15,6 +16,7 @@ use crate::bridge::call_state::HeldPermit;
 use crate::bridge::deadlock::{self, Wait, WaitTracker};
 use crate::bridge::detached::Detached;
 use crate::bridge::job::TypedJob;
+use crate::bridge::job_error::JobError;
 use crate::bridge::limiter::Limiter;
 use crate::bridge::{large_job, retry_timer};
 use crate::event_loop::current::{self, refuse_loop_thread};
@@ -25,10 +27,10 @@ use crate::pool::{Pool, wait};
 use crate::sync::{Arc, unwind_safe, waker};
 use std::cell::Cell;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::panic::Location;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 /// A call that runs on a worker thread. Await it, or [`join`](Self::join) it from a thread that runs no loop. It is
 /// `Send`, so a job may also return the calls that it has made.
@@ -225,7 +227,11 @@ impl<R> BlockingTask<R> {
         Poll::Ready(())
     }
 
-    fn poll_job(&mut self, context: &mut Context<'_>, is_own_waker: bool) -> Poll<R> {
+    fn poll_job(
+        &mut self,
+        context: &mut Context<'_>,
+        is_own_waker: bool,
+    ) -> Poll<Result<R, JobError>> {
         let known = deadlock::known(context.waker());
         let context = &mut Context::from_waker(known.as_ref().unwrap_or(context.waker()));
         if self.advance(context).is_pending() {
@@ -257,6 +263,88 @@ impl<R> BlockingTask<R> {
         };
         let home = || self.job.as_ref().and_then(|job| job.call_state().home());
         named.unwrap_or_else(|| registry_for(None, home()))
+    }
+
+    fn poll_outcome(&mut self, context: &mut Context<'_>) -> Poll<Result<R, JobError>> {
+        let is_own_waker = current::is_own_waker(context.waker());
+        self.poll_job(context, is_own_waker)
+    }
+
+    /// Waits for the call like `await`, but if the function panicked, or if the pool refused the job, gives the reason as a
+    /// [`JobError`]. Dropping what it returns cancels the call.
+    ///
+    /// A host that is built with `panic = "abort"` learns in this way that the system refused a thread.
+    ///
+    /// # Panics
+    /// If the call waits for a token of a [`Limiter`] that [can never come](Limiter#deadlocks).
+    ///
+    /// ```
+    /// use footbridge::{asyncify, run};
+    ///
+    /// let divide = asyncify(|a: u32, b: u32| a / b);
+    /// let outcomes = run(async { [divide(6, 3).outcome().await, divide(6, 0).outcome().await] });
+    /// assert_eq!(outcomes[0].as_ref().ok(), Some(&2));
+    /// assert!(outcomes[1].as_ref().unwrap_err().is_panic());
+    /// ```
+    pub fn outcome(mut self) -> impl Future<Output = Result<R, JobError>> {
+        poll_fn(move |context| self.poll_outcome(context))
+    }
+
+    /// Tells the job at once that it isn't wanted any more, and waits until its thread is free. Gives the result, if the
+    /// function returned one, and `None` if the function never began.
+    ///
+    /// In the job, [`check_cancelled`](crate::check_cancelled) says it, and an async function that it waits for is dropped.
+    /// If the function hasn't begun, what it captured is dropped at once. Dropping what `cancel` returns waits no longer: the
+    /// job's result is dropped on its thread.
+    ///
+    /// # Panics
+    /// When what it returns is awaited: with the function's own panic.
+    ///
+    /// ```
+    /// use footbridge::{check_cancelled, run, spawn_blocking};
+    ///
+    /// let (tell, told) = std::sync::mpsc::sync_channel(0);
+    /// let job = spawn_blocking(move || {
+    ///     let mut steps = 0;
+    ///     while check_cancelled().is_ok() {
+    ///         let _ = tell.send("a step");
+    ///         steps += 1;
+    ///     }
+    ///     steps
+    /// });
+    /// told.recv().unwrap(); // it has begun
+    /// let cancel = job.cancel();
+    /// drop(told);
+    /// assert!(run(cancel).unwrap() >= 1);
+    /// ```
+    pub fn cancel(mut self) -> impl Future<Output = Option<R>> {
+        let mut has_begun = self.tell();
+        poll_fn(move |context| {
+            if !has_begun {
+                return Poll::Ready(None);
+            }
+            let outcome = ready!(self.poll_outcome(context));
+            has_begun = false;
+            Poll::Ready(match outcome {
+                Ok(result) => Some(result),
+                Err(error) if error.is_refused() => None,
+                Err(error) => error.raise(),
+            })
+        })
+    }
+
+    /// Tells the job that it isn't wanted any more. `false`: it never began, and the call is over.
+    pub(crate) fn tell(&mut self) -> bool {
+        let Some(job) = &self.job else {
+            return false;
+        };
+        if job.tell() {
+            return true;
+        }
+        self.job = None;
+        // If the call waits for a token, it leaves the line.
+        self.submission = Submission::NotYet(None);
+        false
     }
 
     /// Whether the call is over. If it is, awaiting it gives its result at once.
@@ -298,7 +386,7 @@ impl<R> BlockingTask<R> {
         let mut watch = WaitTracker::new(call::permit_holder(), false);
         let registry = self.registry().clone();
         let mut listener = None;
-        wait::block_on_patiently(registry.settings.spin_time, &patience, |context| {
+        let result = wait::block_on_patiently(registry.settings.spin_time, &patience, |context| {
             let result = match &mut watch {
                 Some(watch) => watch.poll_blocked(context, |context| self.poll_job(context, true)),
                 None => self.poll_job(context, true),
@@ -313,7 +401,8 @@ impl<R> BlockingTask<R> {
                 patience.set(is_refused.then_some(RETRY_PAUSE));
             }
             result
-        })
+        });
+        result.unwrap_or_else(|error| error.raise())
     }
 }
 
@@ -321,8 +410,8 @@ impl<R> Future for BlockingTask<R> {
     type Output = R;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<R> {
-        let is_own_waker = current::is_own_waker(context.waker());
-        self.get_mut().poll_job(context, is_own_waker)
+        let outcome = self.get_mut().poll_outcome(context);
+        outcome.map(|result| result.unwrap_or_else(|error| error.raise()))
     }
 }
 

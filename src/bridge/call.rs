@@ -17,6 +17,9 @@ pub trait Call: Run {
     fn is_finished(&self) -> bool;
     /// Cancels the job: the caller has gone. If the job runs already, only its waits end.
     fn cancel(&self);
+    /// Cancels the job, but the caller waits on for what it gives. `false`: it never began, and gives nothing.
+    #[must_use]
+    fn tell(&self) -> bool;
     /// Detaches the job: it runs, and its result is dropped.
     fn detach(&self);
     fn into_queued(self: Arc<Self>) -> Queued;

@@ -6,7 +6,8 @@ use std::io;
 
 /// Inside a job: has the caller gone away? A long job asks now and then, and stops.
 ///
-/// The caller is gone once the future of the call has been dropped. Outside a job there is no caller, and the result is
+/// The caller is gone once the future of the call has been dropped, or once it was
+/// [told](crate::BlockingTask::cancel) to cancel the job. Outside a job there is no caller, and the result is
 /// `Ok`. The same holds on a thread that the job has started itself. The cost is a thread-local and one atomic load.
 /// `check_cancelled()?` also works in a function that returns `io::Result`.
 ///

@@ -9,6 +9,7 @@
 //! | *waiting*, detached | a worker takes the function | *unwanted* |
 //! | *running* | the function returns or panics | *done* or *failed* |
 //! | *running* | the caller goes, or detaches it | *unwanted* |
+//! | *running* | the caller tells it to stop, and waits | *running*; it sees that its caller is gone |
 //! | *unwanted* | the function returns or panics: the worker drops the result | *gone* |
 //! | *done* or *failed* | the caller takes the result, goes, or detaches it | *gone* |
 //!
@@ -19,11 +20,12 @@
 
 use crate::bridge::call::{Call, enter_call};
 use crate::bridge::call_state::{CallState, HeldPermit};
+use crate::bridge::job_error::JobError;
 use crate::event_loop::handle::Handle;
 use crate::pool::job::{Queued, Run, Runner};
 use crate::pool::refusal::Refusal;
-use crate::sync::panics::{Payload, catch_panic, drop_nested, drop_quietly, wake};
-use crate::sync::{Arc, Mutex};
+use crate::sync::panics::{catch_panic, drop_nested, drop_quietly, wake};
+use crate::sync::{Arc, Mutex, MutexGuard};
 use std::panic::Location;
 use std::task::{Context, Poll, Waker};
 
@@ -50,7 +52,7 @@ enum Phase<F, R> {
     Running,
     Unwanted,
     Done(R),
-    Failed(Box<Failure>),
+    Failed(JobError),
     Gone,
 }
 
@@ -76,19 +78,13 @@ impl<F, R> JobState<F, R> {
     }
 }
 
-/// Why a job has no result.
-pub(crate) enum Failure {
-    Panic(Payload),
-    Refused(Refusal),
-}
-
 /// A job as its caller sees it.
 pub trait TypedJob<R>: Call {
     /// `is_own_waker`: the waker wakes a loop or a parker of this crate.
     ///
     /// # Panics
-    /// With the job's own panic. If the job was refused, with the reason. If the result was given already.
-    fn poll(&self, context: &mut Context<'_>, is_own_waker: bool) -> Poll<R>;
+    /// If the result was given already.
+    fn poll(&self, context: &mut Context<'_>, is_own_waker: bool) -> Poll<Result<R, JobError>>;
 }
 
 impl<F, R> Job<F, R>
@@ -110,7 +106,11 @@ where
     }
 
     /// As [`TypedJob::poll`].
-    pub(crate) fn poll_result(&self, context: &mut Context<'_>, is_own_waker: bool) -> Poll<R> {
+    pub(crate) fn poll_result(
+        &self,
+        context: &mut Context<'_>,
+        is_own_waker: bool,
+    ) -> Poll<Result<R, JobError>> {
         let mut new = None;
         let phase = loop {
             let mut state = self.state.lock();
@@ -131,14 +131,8 @@ where
         // If the drop of the new waker panics, the result is kept.
         drop_quietly(new);
         match phase {
-            Phase::Done(value) => Poll::Ready(value),
-            Phase::Failed(failure) => match *failure {
-                Failure::Panic(payload) => std::panic::resume_unwind(payload),
-                Failure::Refused(why) => panic!(
-                    "the job submitted, or wrapped, at {} was never run: {why}",
-                    self.call_state.submitted_at()
-                ),
-            },
+            Phase::Done(value) => Poll::Ready(Ok(value)),
+            Phase::Failed(error) => Poll::Ready(Err(error)),
             _ => panic!(
                 "a BlockingTask was polled after it had given its result; await it once, and keep that"
             ),
@@ -147,7 +141,7 @@ where
 
     /// Gives the result to the caller. The function and the permit are gone before that, and if no job is queued, the
     /// thread counts as searching.
-    fn finish(&self, result: Result<R, Failure>, runner: &mut dyn Runner) {
+    fn finish(&self, result: Result<R, JobError>, runner: &mut dyn Runner) {
         let has_links = self.call_state.has_links();
         if !has_links {
             runner.start_searching();
@@ -165,7 +159,7 @@ where
         }
         state.phase = match result {
             Ok(value) => Phase::Done(value),
-            Err(failure) => Phase::Failed(Box::new(failure)),
+            Err(error) => Phase::Failed(error),
         };
         if has_links {
             // From here on, a cancel drops the result on the caller's thread.
@@ -185,6 +179,26 @@ where
             wake(waiter);
         }
     }
+
+    /// The caller goes while no thread runs the job. Drops what the job holds: the function or the result.
+    fn empty(&self, mut state: MutexGuard<'_, JobState<F, R>>) {
+        let waiter = state.waiter.take();
+        let held = std::mem::replace(&mut state.phase, Phase::Gone);
+        drop(state);
+        // If the job waits, no thread runs it. Its permit and its waker are dropped here, after the function.
+        let is_waiting = matches!(held, Phase::Waiting { .. });
+        let links = if is_waiting {
+            self.call_state.take_links()
+        } else {
+            None
+        };
+        let has_end = links.is_some() || waiter.is_some();
+        let end = has_end.then_some(move || {
+            drop_quietly(links);
+            drop_quietly(waiter);
+        });
+        drop_nested(held, end);
+    }
 }
 
 impl<F, R> Run for Job<F, R>
@@ -198,7 +212,7 @@ where
         };
         let result = {
             let _call = enter_call(Some(self.clone()));
-            catch_panic(f).map_err(Failure::Panic)
+            catch_panic(f).map_err(JobError::panic)
         };
         self.finish(result, runner);
         // This may be the last reference to the loop. Then its drop runs user code: the drop of the host's hook.
@@ -212,7 +226,8 @@ where
             return;
         };
         drop_quietly(f);
-        self.finish(Err(Failure::Refused(why)), &mut ());
+        let error = JobError::refused(why, self.call_state.submitted_at());
+        self.finish(Err(error), &mut ());
     }
 
     fn submitted_at(&self) -> &'static Location<'static> {
@@ -225,7 +240,7 @@ where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
-    fn poll(&self, context: &mut Context<'_>, is_own_waker: bool) -> Poll<R> {
+    fn poll(&self, context: &mut Context<'_>, is_own_waker: bool) -> Poll<Result<R, JobError>> {
         self.poll_result(context, is_own_waker)
     }
 }
@@ -253,30 +268,30 @@ where
 
     fn cancel(&self) {
         let mut state = self.state.lock();
-        let waiter = state.waiter.take();
-        let held = match std::mem::replace(&mut state.phase, Phase::Gone) {
+        if let Phase::Running = state.phase {
+            state.phase = Phase::Unwanted;
+            let waiter = state.waiter.take();
+            drop(state);
+            self.call_state.cancel();
+            return drop_quietly(waiter);
+        }
+        self.empty(state);
+    }
+
+    fn tell(&self) -> bool {
+        let state = self.state.lock();
+        match state.phase {
+            Phase::Waiting { .. } => {
+                self.empty(state);
+                false
+            }
             Phase::Running => {
-                state.phase = Phase::Unwanted;
                 drop(state);
                 self.call_state.cancel();
-                return drop_quietly(waiter);
+                true
             }
-            held => held,
-        };
-        drop(state);
-        // If the job waits, no thread runs it. Its permit and its waker are dropped here, after the function.
-        let is_waiting = matches!(held, Phase::Waiting { .. });
-        let links = if is_waiting {
-            self.call_state.take_links()
-        } else {
-            None
-        };
-        let has_end = links.is_some() || waiter.is_some();
-        let end = has_end.then_some(move || {
-            drop_quietly(links);
-            drop_quietly(waiter);
-        });
-        drop_nested(held, end);
+            _ => true,
+        }
     }
 
     fn detach(&self) {

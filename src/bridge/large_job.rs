@@ -6,6 +6,7 @@
 
 use crate::bridge::call::Call;
 use crate::bridge::job::{Job, TypedJob};
+use crate::bridge::job_error::JobError;
 use crate::event_loop::handle::Handle;
 use crate::sync::Arc;
 use std::panic::Location;
@@ -72,9 +73,9 @@ where
     F: FnOnce() -> Boxed<R> + Send + 'static,
     R: Send + 'static,
 {
-    fn poll(&self, context: &mut Context<'_>, is_own_waker: bool) -> Poll<R> {
+    fn poll(&self, context: &mut Context<'_>, is_own_waker: bool) -> Poll<Result<R, JobError>> {
         self.poll_result(context, is_own_waker)
-            .map(|result| *result.0)
+            .map_ok(|result| *result.0)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Why a task gave no result: it panicked, was aborted, or its loop ended.
 
-use crate::sync::panics::Payload;
+use crate::sync::panics::{Payload, message};
 use crate::sync::{Mutex, unwind_safe};
 use std::any::Any;
 use std::fmt;
@@ -124,12 +124,4 @@ impl From<JoinError> for io::Error {
     fn from(error: JoinError) -> Self {
         Self::other(error)
     }
-}
-
-/// The text of a panic, if it has one.
-fn message(payload: &(dyn Any + Send)) -> Option<&str> {
-    payload
-        .downcast_ref::<&'static str>()
-        .copied()
-        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
 }

@@ -28,6 +28,14 @@ use std::task::Waker;
 /// The payload of a panic.
 pub(crate) type Payload = Box<dyn Any + Send>;
 
+/// The text of a panic, if it has one.
+pub(crate) fn message(payload: &(dyn Any + Send)) -> Option<&str> {
+    payload
+        .downcast_ref::<&'static str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+}
+
 /// Runs user code, and catches its panic.
 pub(crate) fn catch_panic<T>(code: impl FnOnce() -> T) -> Result<T, Payload> {
     catch_unwind(AssertUnwindSafe(code))

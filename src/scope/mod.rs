@@ -1,0 +1,4 @@
+//! Many futures in one, of which only the woken ones are polled.
+
+pub(crate) mod gather;
+mod woken;
