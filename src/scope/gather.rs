@@ -130,6 +130,7 @@ impl<F: Future> Gather<F> {
     ///     }
     /// });
     /// ```
+    #[allow(clippy::should_implement_trait, reason = "it gives a future")]
     pub fn next(&mut self) -> impl Future<Output = Option<(usize, F::Output)>> {
         poll_fn(|context| self.poll_next(context))
     }
