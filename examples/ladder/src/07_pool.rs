@@ -1,0 +1,121 @@
+//! One worker runs one job at a time. Jobs that block may well wait for each other, and then one is too few. A *pool*
+//! starts a worker when there are more jobs than idle workers, up to a number. Idle workers retire after a while.
+//!
+//! The rule: no job is queued while a worker that may run it sleeps, or while one more may be started.
+
+use super::inbox::run;
+use super::join::{JoinHandle, spawn};
+use super::worker::{Job, asyncify, job, run_job};
+use crate::watchdog::{ends, hangs};
+use std::collections::VecDeque;
+use std::sync::{Arc, Barrier, Condvar, Mutex, MutexGuard};
+use std::thread;
+use std::time::Duration;
+
+pub struct Pool {
+    pub state: Mutex<State>,
+    wake: Condvar,
+    max_threads: usize,
+}
+
+#[derive(Default)]
+pub struct State {
+    jobs: VecDeque<Job>,
+    /// Workers that count against `max_threads`: they run a job, or are idle.
+    pub active: usize,
+    /// Those of them that sleep.
+    idle: usize,
+}
+
+const KEEP_ALIVE: Duration = Duration::from_secs(1);
+
+impl Pool {
+    pub fn new(max_threads: usize) -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::default(),
+            wake: Condvar::new(),
+            max_threads,
+        })
+    }
+
+    pub fn submit(self: &Arc<Self>, job: Job) {
+        let mut state = self.state.lock().unwrap();
+        state.jobs.push_back(job);
+        self.wake_or_start(state);
+    }
+
+    /// For the job that was queued last. A worker that was woken counts as idle until it has the lock. So the idle ones
+    /// are compared with all jobs that are queued.
+    pub fn wake_or_start(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+        if state.jobs.len() <= state.idle {
+            self.wake.notify_one();
+        } else if state.active < self.max_threads {
+            state.active += 1;
+            let pool = self.clone();
+            thread::spawn(move || pool.work());
+        }
+    }
+
+    fn work(self: Arc<Self>) {
+        while let Some(job) = self.next_job() {
+            run_job(job);
+        }
+    }
+
+    /// Sleeps until there is a job. `None`: the worker is to end, and isn't counted any more.
+    fn next_job(&self) -> Option<Job> {
+        let mut state = self.state.lock().unwrap();
+        let mut tired = false;
+        while state.jobs.is_empty() && !tired {
+            state.idle += 1;
+            let woken = self.wake.wait_timeout(state, KEEP_ALIVE).unwrap();
+            (state, tired) = (woken.0, woken.1.timed_out());
+            state.idle -= 1;
+        }
+        let job = match state.active > self.max_threads {
+            true => None, // See the next stage.
+            false => state.jobs.pop_front(),
+        };
+        state.active -= usize::from(job.is_none());
+        job
+    }
+
+    pub fn spawn_blocking<R: Send + 'static>(
+        self: &Arc<Self>,
+        f: impl FnOnce() -> R + Send + 'static,
+    ) -> JoinHandle<R> {
+        let (job, handle) = job(f);
+        self.submit(job);
+        handle
+    }
+}
+
+/// Jobs that meet at a barrier: each waits until all of them run.
+async fn meet(pool: Arc<Pool>, jobs: usize) {
+    let barrier = Arc::new(Barrier::new(jobs));
+    let meet = |_| {
+        let barrier = barrier.clone();
+        pool.spawn_blocking(move || drop(barrier.wait()))
+    };
+    let jobs: Vec<_> = (0..jobs).map(meet).collect();
+    for job in jobs {
+        job.await.unwrap();
+    }
+}
+
+pub fn main() {
+    let worker = hangs(|| {
+        run(async {
+            let barrier = Arc::new(Barrier::new(2));
+            let wait = |barrier: Arc<Barrier>| drop(barrier.wait());
+            let first = spawn(asyncify(wait)(barrier.clone()));
+            asyncify(wait)(barrier).await;
+            first.await.unwrap();
+        })
+    });
+    println!("two jobs meet at a barrier, on one worker: hangs = {worker}");
+    let full = hangs(|| run(meet(Pool::new(4), 5)));
+    println!("five on a pool of at most four: hangs = {full}");
+    ends(|| run(meet(Pool::new(5), 5)));
+    println!("on a pool of at most five: it ends");
+}

@@ -1,0 +1,101 @@
+//! The way back: a job calls an async function, and that runs on the loop that the job came from. The job posts a
+//! closure that makes the future, and waits for the cell.
+//!
+//! The rule: a worker that waits has given up its place in the pool. What it waits for may need that place. When the
+//! wait is over it doesn't wait for a place again: the next worker that ends its job and finds one too many goes.
+
+use super::inbox::{Handle, run};
+use super::join::{Gone, JoinHandle};
+use super::parker::{Parker, block_on};
+use super::pool::Pool;
+use crate::watchdog::{ends, hangs};
+use std::cell::RefCell;
+use std::future::Future;
+use std::sync::Arc;
+
+/// Where a job comes from: the loop that submitted it, and the pool that it runs on.
+#[derive(Clone)]
+pub struct Home {
+    handle: Handle,
+    pool: Arc<Pool>,
+}
+
+thread_local!(static HOME: RefCell<Option<Home>> = const { RefCell::new(None) });
+
+/// `f`, which knows its home when it runs. A job of a job has the same home.
+pub fn at_home<R>(pool: Arc<Pool>, f: impl FnOnce() -> R) -> impl FnOnce() -> R {
+    let outer = || HOME.with_borrow(|home| Some(home.as_ref()?.handle.clone()));
+    let home = Handle::current()
+        .or_else(outer)
+        .map(|handle| Home { handle, pool });
+    move || {
+        HOME.set(home);
+        f()
+    }
+}
+
+#[derive(Debug)]
+pub enum SyncifyError {
+    /// The thread runs a loop itself, or no job of one.
+    NoLoop,
+    /// The loop has ended, or the function has panicked.
+    Gone,
+    Cancelled,
+}
+
+/// How a worker waits for a task on a loop.
+type Wait<T> = fn(&Arc<Pool>, JoinHandle<T>) -> Result<T, Gone>;
+
+/// What one writes first.
+fn in_its_place<T>(_: &Arc<Pool>, task: JoinHandle<T>) -> Result<T, Gone> {
+    block_on(Parker::park, task)
+}
+
+fn without_place<T>(pool: &Arc<Pool>, task: JoinHandle<T>) -> Result<T, Gone> {
+    let mut state = pool.state.lock().unwrap();
+    state.active -= 1;
+    pool.wake_or_start(state); // A job that is queued already may have the place.
+    let result = block_on(Parker::park, task);
+    pool.state.lock().unwrap().active += 1;
+    result
+}
+
+/// Runs the future that `make` returns on the job's loop.
+fn call_home_with<T, F>(
+    wait: Wait<T>,
+    make: impl FnOnce() -> F + Send + 'static,
+) -> Result<T, SyncifyError>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + 'static,
+{
+    let home = HOME
+        .with_borrow(Clone::clone)
+        .filter(|_| Handle::current().is_none());
+    let Home { handle, pool } = home.ok_or(SyncifyError::NoLoop)?;
+    wait(&pool, handle.spawn(make)).map_err(|Gone| SyncifyError::Gone)
+}
+
+pub fn call_home<T, F>(make: impl FnOnce() -> F + Send + 'static) -> Result<T, SyncifyError>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + 'static,
+{
+    call_home_with(without_place, make)
+}
+
+/// A job calls an async function, which submits another job, on a pool of one.
+async fn nested(wait: Wait<u32>) -> u32 {
+    let pool = Pool::new(1);
+    let inner = pool.clone();
+    let make = move || async move { inner.spawn_blocking(|| 42).await.unwrap() };
+    let outer = at_home(pool.clone(), move || call_home_with(wait, make).unwrap());
+    pool.spawn_blocking(outer).await.unwrap()
+}
+
+pub fn main() {
+    let hung = hangs(|| run(nested(in_its_place)));
+    println!("a job in a job, on a pool of one, which waits in its place: hangs = {hung}");
+    let answer = ends(|| run(nested(without_place)));
+    println!("which gives its place back: {answer}");
+}

@@ -1,0 +1,154 @@
+//! To drop a future is to cancel it. A call whose future is dropped has no caller any more. A job that hasn't begun isn't
+//! run then. One that runs can't be stopped, but it can ask. And one that waits in `syncify` has to be told: what it
+//! waits for may never come, now that nobody wants it.
+//!
+//! The rule: that the caller has gone, and what is to be woken when it goes, are under one lock.
+
+use super::inbox::run;
+use super::join::JoinHandle;
+use super::parker::yield_now;
+use super::pool::Pool;
+use super::syncify::{SyncifyError, at_home, call_home};
+use super::worker::{Job, job};
+use crate::watchdog::{ends, hangs};
+use std::cell::RefCell;
+use std::future::{Future, pending, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Poll, Waker};
+
+/// What a job knows of its caller.
+#[derive(Clone, Default)]
+pub struct Caller(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    is_gone: bool,
+    waker: Option<Waker>,
+}
+
+impl Caller {
+    fn leave(&self) {
+        let mut state = self.0.lock().unwrap();
+        state.is_gone = true;
+        let waker = state.waker.take();
+        drop(state);
+        waker.map(Waker::wake);
+    }
+
+    fn is_gone(&self) -> bool {
+        self.0.lock().unwrap().is_gone
+    }
+
+    /// Ready when the caller has gone.
+    fn poll_gone(&self, context: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.0.lock().unwrap();
+        if state.is_gone {
+            return Poll::Ready(());
+        }
+        state.waker = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    /// Polls `future` until it is ready, or until the caller has gone. Then the future is dropped, here on its loop.
+    async fn unless_gone<F: Future>(self, future: F) -> Option<F::Output> {
+        let mut future = pin!(future);
+        let poll = |context: &mut Context<'_>| match self.poll_gone(context) {
+            Poll::Ready(()) => Poll::Ready(None),
+            Poll::Pending => future.as_mut().poll(context).map(Some),
+        };
+        poll_fn(poll).await
+    }
+}
+
+thread_local!(static CALLER: RefCell<Caller> = RefCell::default());
+
+/// Whether the caller of the job that runs on this thread has gone.
+pub fn check_cancelled() -> Result<(), SyncifyError> {
+    match CALLER.with_borrow(Caller::is_gone) {
+        true => Err(SyncifyError::Cancelled),
+        false => Ok(()),
+    }
+}
+
+/// The caller's side of a job.
+pub struct BlockingTask<R> {
+    handle: JoinHandle<Option<R>>,
+    caller: Caller,
+}
+
+impl<R> Future for BlockingTask<R> {
+    type Output = R;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<R> {
+        let polled = Pin::new(&mut self.handle).poll(context);
+        polled.map(|result| result.ok().flatten().expect("the job panicked"))
+    }
+}
+
+impl<R> Drop for BlockingTask<R> {
+    fn drop(&mut self) {
+        self.caller.leave();
+    }
+}
+
+/// A job that is to run on `pool`, and its caller's side.
+pub fn task<R>(pool: &Arc<Pool>, f: impl FnOnce() -> R + Send + 'static) -> (Job, BlockingTask<R>)
+where
+    R: Send + 'static,
+{
+    let caller = Caller::default();
+    let own = caller.clone();
+    let f = at_home(pool.clone(), f);
+    let (job, handle) = job(move || {
+        CALLER.set(own);
+        check_cancelled().ok().map(|()| f())
+    });
+    (job, BlockingTask { handle, caller })
+}
+
+/// From an async function to a blocking one, for jobs.
+pub fn syncify<A, F, T>(
+    function: impl Fn(A) -> F + Clone + Send + 'static,
+) -> impl Fn(A) -> Result<T, SyncifyError>
+where
+    A: Send + 'static,
+    T: Send + 'static,
+    F: Future<Output = T> + 'static,
+{
+    move |argument| {
+        check_cancelled()?;
+        let (function, caller) = (function.clone(), CALLER.with_borrow(Clone::clone));
+        let result = call_home(move || caller.unless_gone(function(argument)))?;
+        result.ok_or(SyncifyError::Cancelled)
+    }
+}
+
+/// A job waits for an async function that never ends, and its caller goes.
+fn goes_away(wait: fn() -> Result<(), SyncifyError>) -> Result<(), SyncifyError> {
+    run(async {
+        let (tell, told) = mpsc::channel();
+        let (begin, begun) = mpsc::channel();
+        let pool = Pool::new(1);
+        let (job, task) = task(&pool, move || {
+            begin.send(()).unwrap();
+            tell.send(wait())
+        });
+        pool.submit(job);
+        begun.recv().unwrap();
+        drop(task);
+        loop {
+            match told.try_recv() {
+                Ok(answer) => return answer,
+                Err(_) => yield_now().await,
+            }
+        }
+    })
+}
+
+pub fn main() {
+    let hung = hangs(|| goes_away(|| call_home(pending)));
+    println!("the caller goes, and the job waits for what never comes: hangs = {hung}");
+    let answer = ends(|| goes_away(|| syncify(|()| pending())(())));
+    println!("the job is told: {answer:?}");
+}
