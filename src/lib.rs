@@ -164,7 +164,8 @@
 //!     parker  backoff  panics                       sleeping, spinning before it, users' code that may panic
 //! ```
 //!
-//! [`how_it_works`] follows a call of each bridge through them. With `--cfg footbridge_loom`, `sync` is made of loom's
+//! [`ladder`] climbs from a `block_on` of ten lines to a small version of this, in thirteen programs that run.
+//! [`how_it_works`] follows a call of each bridge through the folders. With `--cfg footbridge_loom`, `sync` is made of loom's
 //! types. Then loom can explore all folders above it, and code that uses this crate: see [`model_checking`].
 //!
 //! # Features
@@ -220,6 +221,10 @@ pub mod internals;
 #[cfg(doc)]
 #[doc = include_str!("../docs/how-it-works.md")]
 pub mod how_it_works {}
+
+#[cfg(doc)]
+#[doc = include_str!("../docs/ladder.md")]
+pub mod ladder {}
 
 #[cfg(doc)]
 #[doc = include_str!("../docs/model-checking.md")]

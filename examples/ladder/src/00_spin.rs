@@ -22,6 +22,8 @@ pub fn block_on<F: Future>(future: F) -> (F::Output, u64) {
     }
 }
 
+// What fails without it, and no longer fails with it.
+
 pub fn main() {
     // What fails: a call, and no poll.
     let mut ran = false;
@@ -45,3 +47,5 @@ pub fn main() {
     }));
     println!("the answer is {answer}, after {polls} polls");
 }
+
+// For real: `src/event_loop/turn.rs` (`EventLoop::enter`). It polls the same way, and doesn't spin: the next stages.

@@ -26,12 +26,6 @@ impl Parker {
         *token = false;
     }
 
-    /// What one writes first: a condition variable remembers nothing, so this sleeps however often it was notified before.
-    fn park_without_token(&self) {
-        let token = self.token.lock().unwrap();
-        drop(self.condvar.wait(token).unwrap());
-    }
-
     pub fn unpark(&self) {
         *self.token.lock().unwrap() = true;
         self.condvar.notify_one();
@@ -61,15 +55,25 @@ pub fn block_on<F: Future>(park: fn(&Parker), future: F) -> F::Output {
 /// Is woken before the thread can park: in its own first poll.
 pub async fn yield_now() {
     let mut yielded = false;
-    let once = |context: &mut Context<'_>| match yielded {
-        true => Poll::Ready(()),
-        false => {
-            yielded = true;
-            context.waker().wake_by_ref();
-            Poll::Pending
+    let once = |context: &mut Context<'_>| {
+        if yielded {
+            return Poll::Ready(());
         }
+        yielded = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
     };
     poll_fn(once).await
+}
+
+// What fails without it, and no longer fails with it.
+
+impl Parker {
+    /// What one writes first: a condition variable remembers nothing, so this sleeps however often it was notified before.
+    fn park_without_token(&self) {
+        let token = self.token.lock().unwrap();
+        drop(self.condvar.wait(token).unwrap());
+    }
 }
 
 pub fn main() {
@@ -78,3 +82,6 @@ pub fn main() {
     ends(|| block_on(Parker::park, yield_now()));
     println!("with a token: it ends");
 }
+
+// For real: `src/sync/parker.rs`. It adds deadlines, a state that tells whether the owner sleeps, so that only a sleeper is
+// notified, and a short spin before the sleep. How long a spin is worth it, `src/sync/backoff.rs` learns.

@@ -32,10 +32,12 @@ impl Wake for Key {
     }
 }
 
+type Task = Pin<Box<dyn Future<Output = ()>>>;
+
 #[derive(Default)]
 pub struct Executor {
     pub line: Arc<Line>,
-    tasks: RefCell<BTreeMap<u64, Pin<Box<dyn Future<Output = ()>>>>>,
+    tasks: RefCell<BTreeMap<u64, Task>>,
     last_key: Cell<u64>,
 }
 
@@ -109,6 +111,8 @@ pub fn run_with<F: Future>(
     }
 }
 
+// What fails without it, and no longer fails with it.
+
 /// How often main yields, up to a thousand times, until another task has run.
 fn yields_until_the_other_has_run(next: fn(&mut VecDeque<u64>) -> Option<u64>) -> usize {
     run_with(next, &Rc::default(), || (), Parker::park, async {
@@ -130,3 +134,6 @@ pub fn main() {
     let yields = yields_until_the_other_has_run(VecDeque::pop_front);
     println!("first woken, first polled: the other has run when main has yielded {yields} time(s)");
 }
+
+// For real: `src/event_loop/ready_queue.rs` and `src/event_loop/task_waker.rs`. A wake on the loop's own thread takes no
+// lock, a task woken twice is in line once, a waker is made once and not for each poll, and a slab is in place of the map.

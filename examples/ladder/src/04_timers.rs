@@ -29,21 +29,6 @@ async fn sleep_with(set: Set, time: Duration) {
     .await
 }
 
-/// What one writes first: a thread that sleeps until one deadline after the other.
-fn set_on_a_thread(deadline: Instant, waker: Waker) {
-    static THREAD: LazyLock<mpsc::Sender<(Instant, Waker)>> = LazyLock::new(|| {
-        let (sender, timers) = mpsc::channel::<(Instant, Waker)>();
-        thread::spawn(move || {
-            for (deadline, waker) in timers {
-                thread::sleep(deadline.saturating_duration_since(Instant::now()));
-                waker.wake();
-            }
-        });
-        sender
-    });
-    THREAD.send((deadline, waker)).unwrap();
-}
-
 thread_local! {
     /// By deadline. A number tells equal deadlines apart.
     static TIMERS: RefCell<BTreeMap<(Instant, u64), Waker>> = const { RefCell::new(BTreeMap::new()) };
@@ -63,7 +48,9 @@ pub fn earliest() -> Option<Instant> {
 pub fn fire() {
     while earliest().is_some_and(|deadline| deadline <= Instant::now()) {
         let timer = TIMERS.with_borrow_mut(BTreeMap::pop_first);
-        timer.map(|(_, waker)| waker.wake());
+        if let Some((_, waker)) = timer {
+            waker.wake();
+        }
     }
 }
 
@@ -96,6 +83,23 @@ fn run<F: Future>(main: F) -> F::Output {
     )
 }
 
+// What fails without it, and no longer fails with it.
+
+/// What one writes first: a thread that sleeps until one deadline after the other.
+fn set_on_a_thread(deadline: Instant, waker: Waker) {
+    static THREAD: LazyLock<mpsc::Sender<(Instant, Waker)>> = LazyLock::new(|| {
+        let (sender, timers) = mpsc::channel::<(Instant, Waker)>();
+        thread::spawn(move || {
+            for (deadline, waker) in timers {
+                thread::sleep(deadline.saturating_duration_since(Instant::now()));
+                waker.wake();
+            }
+        });
+        sender
+    });
+    THREAD.send((deadline, waker)).unwrap();
+}
+
 /// A task sleeps for an hour, and then main for a millisecond.
 async fn two_sleeps(set: Set) {
     line::spawn(sleep_with(set, Duration::from_secs(3600)));
@@ -109,3 +113,6 @@ pub fn main() {
     ends(|| run(two_sleeps(set_on_the_loop)));
     println!("the earliest before each sleep: it ends");
 }
+
+// For real: `src/event_loop/timers.rs`. A sleep that is dropped takes its timer along, where here the timer stays until it
+// is due.

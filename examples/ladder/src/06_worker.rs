@@ -61,6 +61,8 @@ where
     }
 }
 
+// What fails without it, and no longer fails with it.
+
 /// Blocks until there were five ticks, or until the time is up.
 fn wait_for_five((ticks, patience): (Arc<AtomicUsize>, Duration)) -> usize {
     let start = Instant::now();
@@ -95,3 +97,6 @@ pub fn main() {
         ends(move || beside_a_ticker(on_a_worker))
     );
 }
+
+// For real: `src/bridge/asyncify.rs` and `src/bridge/job.rs`. They add up to eight arguments, the panic's own payload, and
+// all of a job in one allocation.

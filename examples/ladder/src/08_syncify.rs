@@ -25,7 +25,7 @@ thread_local!(static HOME: RefCell<Option<Home>> = const { RefCell::new(None) })
 /// `f`, which knows its home when it runs. A job of a job has the same home.
 pub fn at_home<R>(pool: Arc<Pool>, f: impl FnOnce() -> R) -> impl FnOnce() -> R {
     let outer = || HOME.with_borrow(|home| Some(home.as_ref()?.handle.clone()));
-    let home = Handle::current()
+    let home = Handle::try_current()
         .or_else(outer)
         .map(|handle| Home { handle, pool });
     move || {
@@ -45,11 +45,6 @@ pub enum SyncifyError {
 
 /// How a worker waits for a task on a loop.
 type Wait<T> = fn(&Arc<Pool>, JoinHandle<T>) -> Result<T, Gone>;
-
-/// What one writes first.
-fn in_its_place<T>(_: &Arc<Pool>, task: JoinHandle<T>) -> Result<T, Gone> {
-    block_on(Parker::park, task)
-}
 
 fn without_place<T>(pool: &Arc<Pool>, task: JoinHandle<T>) -> Result<T, Gone> {
     let mut state = pool.state.lock().unwrap();
@@ -71,7 +66,7 @@ where
 {
     let home = HOME
         .with_borrow(Clone::clone)
-        .filter(|_| Handle::current().is_none());
+        .filter(|_| Handle::try_current().is_none());
     let Home { handle, pool } = home.ok_or(SyncifyError::NoLoop)?;
     wait(&pool, handle.spawn(make)).map_err(|Gone| SyncifyError::Gone)
 }
@@ -82,6 +77,13 @@ where
     F: Future<Output = T> + 'static,
 {
     call_home_with(without_place, make)
+}
+
+// What fails without it, and no longer fails with it.
+
+/// What one writes first.
+fn in_its_place<T>(_: &Arc<Pool>, task: JoinHandle<T>) -> Result<T, Gone> {
+    block_on(Parker::park, task)
 }
 
 /// A job calls an async function, which submits another job, on a pool of one.
@@ -99,3 +101,6 @@ pub fn main() {
     let answer = ends(|| run(nested(without_place)));
     println!("which gives its place back: {answer}");
 }
+
+// For real: `src/pool/slot.rs` and `src/bridge/block_on.rs`. They add a bound for the workers that wait, an error for each
+// way in which it can go wrong, and a temporary loop where there is none.

@@ -14,11 +14,11 @@ use crate::inbox::run;
 use crate::on_loom;
 use crate::pool::Pool;
 use crate::watchdog::{ends, explore, hangs};
-use crate::worker::{Call, Job, run_job};
+use crate::worker::{Job, run_job};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering::{self, Relaxed, SeqCst};
-use std::sync::{Arc, LazyLock, mpsc};
+use std::sync::{Arc, mpsc};
 
 /// A worker's own queue.
 #[derive(Default)]
@@ -48,11 +48,7 @@ impl Queues {
     pub fn push(&self, own: &Own, job: Job, fence: fn(Ordering)) -> bool {
         own.change(|jobs| jobs.push_back(job));
         fence(SeqCst); // Pairs with that in `steal`.
-        let comes = self.thief_comes.load(Relaxed);
-        if !comes {
-            self.thief_comes.store(true, Relaxed);
-        }
-        !comes
+        !self.thief_comes.load(Relaxed) && !self.thief_comes.swap(true, Relaxed)
     }
 
     pub fn steal(&self, fence: fn(Ordering)) -> Option<Job> {
@@ -68,7 +64,6 @@ impl Queues {
 pub struct StealingPool {
     pool: Arc<Pool>,
     queues: Queues,
-    send_thieves: bool,
 }
 
 thread_local! {
@@ -77,6 +72,22 @@ thread_local! {
 }
 
 impl StealingPool {
+    pub fn new(max_threads: usize) -> Arc<Self> {
+        Arc::new(Self {
+            pool: Pool::new(max_threads),
+            queues: Queues::default(),
+        })
+    }
+
+    pub fn spawn_blocking<R: Send + 'static>(
+        self: &Arc<Self>,
+        f: impl FnOnce() -> R + Send + 'static,
+    ) -> BlockingTask<R> {
+        let (job, task) = task(&self.pool, f);
+        self.submit(job);
+        task
+    }
+
     fn submit(self: &Arc<Self>, job: Job) {
         let own = OWN.with_borrow(Clone::clone);
         let Some((_, own)) = own.filter(|(pool, _)| Arc::ptr_eq(pool, self)) else {
@@ -94,14 +105,12 @@ impl StealingPool {
 
     /// A thief that has found a job sends the next one, as there may be more.
     fn send_thief(self: &Arc<Self>) {
-        if self.send_thieves {
-            self.submit_outside(|pool| {
-                if let Some(job) = pool.queues.steal(fence) {
-                    pool.send_thief();
-                    pool.run(job);
-                }
-            });
-        }
+        self.submit_outside(|pool| {
+            if let Some(job) = pool.queues.steal(fence) {
+                pool.send_thief();
+                pool.run(job);
+            }
+        });
     }
 
     /// Runs a job, and then those that it has left in this thread's own queue.
@@ -114,61 +123,29 @@ impl StealingPool {
             run_job(job);
         }
         OWN.take();
-        self.queues
-            .all
-            .lock()
-            .unwrap()
-            .retain(|other| !Arc::ptr_eq(other, &own));
+        let mut all = self.queues.all.lock().unwrap();
+        all.retain(|other| !Arc::ptr_eq(other, &own));
     }
 }
 
-impl StealingPool {
-    pub fn new(max_threads: usize) -> Arc<Self> {
-        Self::with_thieves(max_threads, true)
-    }
-
-    fn with_thieves(max_threads: usize, send_thieves: bool) -> Arc<Self> {
-        let (pool, queues) = (Pool::new(max_threads), Queues::default());
-        Arc::new(Self {
-            pool,
-            queues,
-            send_thieves,
-        })
-    }
-
-    pub fn spawn_blocking<R: Send + 'static>(
-        self: &Arc<Self>,
-        f: impl FnOnce() -> R + Send + 'static,
-    ) -> BlockingTask<R> {
-        let (job, task) = task(&self.pool, f);
-        self.submit(job);
-        task
-    }
-}
-
-/// On the pool of the whole program.
-pub fn asyncify<A, R, F>(f: F) -> impl Fn(A) -> Call<R>
-where
-    A: Send + 'static,
-    R: Send + 'static,
-    F: Fn(A) -> R + Clone + Send + 'static,
-{
-    static POOL: LazyLock<Arc<StealingPool>> = LazyLock::new(|| StealingPool::new(512));
-    move |argument| {
-        let f = f.clone();
-        Box::pin(async { POOL.spawn_blocking(move || f(argument)).await })
-    }
-}
+// What fails without it, and no longer fails with it.
 
 /// A job submits another one, and waits until that has run.
-fn waits_for_its_own(pool: Arc<StealingPool>) {
+fn waits_for_its_own(submit: fn(&Arc<StealingPool>, Job)) {
+    let pool = StealingPool::new(2);
     let inner = pool.clone();
     let outer = move || {
         let (tell, told) = mpsc::channel();
-        let _child = inner.spawn_blocking(move || tell.send(()));
+        submit(&inner, Box::new(move || tell.send(()).unwrap()));
         told.recv().unwrap();
     };
     run(pool.spawn_blocking(outer));
+}
+
+/// What one writes first: the job is there, and will be run some time.
+fn only_push(pool: &Arc<StealingPool>, job: Job) {
+    let own = OWN.with_borrow(Clone::clone).unwrap().1;
+    pool.queues.push(&own, job, fence);
 }
 
 /// A thief is on its way, and comes while a job is pushed.
@@ -187,9 +164,9 @@ fn a_push_against_a_thief(fence: fn(Ordering)) {
 }
 
 pub fn main() {
-    let hung = hangs(|| waits_for_its_own(StealingPool::with_thieves(2, false)));
+    let hung = hangs(|| waits_for_its_own(only_push));
     println!("a job waits for one in its own queue: hangs = {hung}");
-    ends(|| waits_for_its_own(StealingPool::new(2)));
+    ends(|| waits_for_its_own(StealingPool::submit));
     println!("with thieves: it ends");
     println!(
         "without fences: {}",
@@ -200,3 +177,6 @@ pub fn main() {
         explore(|| a_push_against_a_thief(loom::sync::atomic::fence))
     );
 }
+
+// For real: `src/pool/awake.rs` and `src/pool/steal.rs`. There the flag is `local_jobs`, idle workers are the thieves, and
+// take several jobs along at once. The queues are crossbeam's, which have no lock at all.

@@ -1,6 +1,8 @@
 //! From a `block_on` that spins to a small footbridge, in thirteen stages. The chapter `docs/ladder.md` walks them up.
 //!
-//!     cargo run -p ladder 5      runs stage 5
+//! ```text
+//! cargo run -p ladder 5      runs stage 5
+//! ```
 //!
 //! Each file is a stage. Its `main` shows what fails without it, and then that it doesn't with it. A stage uses those
 //! below it, and where it changes one it has the new version.
@@ -31,6 +33,8 @@ pub mod parker;
 pub mod pool;
 #[path = "12_scope.rs"]
 pub mod scope;
+
+pub mod small;
 #[path = "00_spin.rs"]
 pub mod spin;
 #[path = "11_stealing.rs"]

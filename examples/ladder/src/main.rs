@@ -23,8 +23,7 @@ fn main() {
         .nth(1)
         .and_then(|number| number.parse().ok());
     match number.and_then(|number: usize| STAGES.get(number)) {
-        Some((name, stage)) => {
-            println!("-- {name}");
+        Some((_, stage)) => {
             stage();
         }
         None => {
