@@ -184,6 +184,7 @@
 )]
 
 // From top to bottom: a folder uses only itself and the folders below it.
+mod portal;
 mod scope;
 
 mod bridge;
@@ -212,6 +213,9 @@ pub use event_loop::time;
 pub use pool::builder::PoolBuilder;
 pub use pool::shutdown::{RunningJob, StillRunning};
 pub use pool::{Pool, PoolStats};
+pub use portal::Portal;
+pub use portal::builder::PortalBuilder;
+pub use portal::unfinished::Unfinished;
 pub use scope::gather::{Gather, gather};
 
 #[cfg(footbridge_loom)]

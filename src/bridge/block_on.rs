@@ -157,7 +157,7 @@ where
     if current::is_running() {
         return Err(SyncifyError::OnLoopThread);
     }
-    if home.is_closed() {
+    if home.inbox.is_closed() {
         return Err(SyncifyError::LoopClosed);
     }
     if home.inbox.owner() == current_thread() {
@@ -177,7 +177,13 @@ where
         return Err(SyncifyError::Cancelled);
     }
     let on_behalf_of = call.clone();
-    let task = home.spawn(move || polled_for(on_behalf_of, make));
+    let make = move || polled_for(on_behalf_of, make);
+    let is_at_home = call.call_state().home().is_some_and(|own| own.is(home));
+    let task = if is_at_home {
+        home.spawn_nested(make)
+    } else {
+        home.spawn(make)
+    };
     // If the cancel comes later, it finds the task. If it came before, `begin_wait` fails.
     let nested = Nested::Function(task.cell.clone());
     if call.call_state().begin_wait(nested).is_err() {

@@ -13,8 +13,8 @@ use std::future::Future;
 
 /// Reaches an event loop from anywhere: any thread may spawn on it, call into it or wait for it.
 ///
-/// Dropping a handle does nothing to the loop. Holding one doesn't keep the loop from ending. If the loop has ended, it
-/// refuses calls, as each method says.
+/// Dropping a handle does nothing to the loop. Holding one doesn't keep the loop from ending. If the loop has ended, or its
+/// [`Portal`](crate::Portal) is being stopped, it refuses calls, as each method says.
 ///
 /// ```
 /// use footbridge::Handle;
@@ -53,11 +53,34 @@ impl Handle {
         F: Future + 'static,
         F::Output: Send + 'static,
     {
+        self.spawn_by(Inbox::post_call, make)
+    }
+
+    /// For a wait of the loop's own job. It belongs to what runs already, so only a loop that has ended refuses it.
+    pub(crate) fn spawn_nested<M, F>(&self, make: M) -> SendJoinHandle<F::Output>
+    where
+        M: FnOnce() -> F + Send + 'static,
+        F: Future + 'static,
+        F::Output: Send + 'static,
+    {
+        self.spawn_by(Inbox::post, make)
+    }
+
+    fn spawn_by<M, F>(
+        &self,
+        post: impl FnOnce(&Inbox, Post) -> Result<(), Post>,
+        make: M,
+    ) -> SendJoinHandle<F::Output>
+    where
+        M: FnOnce() -> F + Send + 'static,
+        F: Future + 'static,
+        F::Output: Send + 'static,
+    {
         let cell = Arc::new(JoinCell::new(self.inbox.clone()));
         let remote_spawn = RemoteSpawn(Some((cell.clone(), make)));
         // If the loop refuses the closure, it is dropped here. Its drop completes the cell.
         let make_task = move |scheduler: &Scheduler| remote_spawn.make_task(scheduler);
-        let _ = self.inbox.post(Post::Callback(Box::new(make_task)));
+        let _ = post(&self.inbox, Post::Callback(Box::new(make_task)));
         SendJoinHandle { cell }
     }
 
@@ -81,17 +104,23 @@ impl Handle {
             f();
             None
         };
-        self.inbox.post(Post::Callback(Box::new(call))).is_ok()
+        self.inbox.post_call(Post::Callback(Box::new(call))).is_ok()
     }
 
-    /// Whether the loop has ended. This never changes back.
+    /// Whether the loop has ended, or refuses calls from here because its [`Portal`](crate::Portal) is being stopped. This
+    /// never changes back.
     ///
     /// ```
     /// let handle = footbridge::run(async { footbridge::Handle::current() });
     /// assert!(handle.is_closed());
     /// ```
     pub fn is_closed(&self) -> bool {
-        self.inbox.is_closed()
+        self.inbox.refuses_call()
+    }
+
+    /// Whether this is the same loop.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inbox, &other.inbox)
     }
 
     pub(crate) fn has_hook(&self) -> bool {

@@ -11,6 +11,8 @@
 //! | *asleep* | a post: the loop is unparked | *posts waiting* |
 //! | *asleep* | the deadline comes | *empty* |
 //! | any | the loop ends: it gets the posts that are left | *closed*: posts are refused |
+//!
+//! Before its end, a loop may be told to refuse new calls: see [`refuse_calls`](Inbox::refuse_calls).
 
 use crate::pool::Pool;
 use crate::pool::worker_context;
@@ -47,6 +49,8 @@ struct InboxState<T> {
     /// A worker has posted since the loop slept last.
     by_worker: bool,
     asleep: bool,
+    /// Calls of other threads are refused. Set by `refuse_calls`, never cleared.
+    refuses_calls: bool,
     closed: bool,
 }
 
@@ -57,6 +61,7 @@ impl<T> Inbox<T> {
                 posts: Vec::new(),
                 by_worker: false,
                 asleep: false,
+                refuses_calls: false,
                 closed: false,
             }),
             posted: AtomicBool::new(false),
@@ -79,10 +84,43 @@ impl<T> Inbox<T> {
         self.state.lock().closed
     }
 
+    /// From now on, the loop refuses calls of other threads. Wakes, aborts, and the waits of the loop's own jobs still
+    /// reach it.
+    pub(crate) fn refuse_calls(&self) {
+        self.state.lock().refuses_calls = true;
+    }
+
+    /// Ends the loop's sleep, or its next one.
+    pub(crate) fn wake(&self) {
+        self.parker.unpark();
+    }
+
+    /// Whether a call from this thread would be refused. This never changes back.
+    pub(crate) fn refuses_call(&self) -> bool {
+        self.refuses(&self.state.lock())
+    }
+
+    fn refuses(&self, state: &InboxState<T>) -> bool {
+        state.closed || state.refuses_calls && self.owner != current_thread()
+    }
+
+    /// Leaves a call for the loop. If the loop refuses calls, or has ended, returns the call.
+    pub(crate) fn post_call(&self, call: T) -> Result<(), T> {
+        self.post_unless(call, |state| self.refuses(state))
+    }
+
     /// Leaves a post for the loop. If the loop has ended, returns the post.
     pub(crate) fn post(&self, post: T) -> Result<(), T> {
+        self.post_unless(post, |state| state.closed)
+    }
+
+    fn post_unless(
+        &self,
+        post: T,
+        is_refused: impl FnOnce(&InboxState<T>) -> bool,
+    ) -> Result<(), T> {
         let mut state = self.state.lock();
-        if state.closed {
+        if is_refused(&state) {
             drop(state);
             return Err(post);
         }

@@ -171,9 +171,14 @@ impl EventLoop {
         }
     }
 
+    /// How many tasks haven't ended. Not asked while the loop turns.
+    pub(crate) fn task_count(&self) -> usize {
+        self.tasks.len() + self.scheduler.spawned_count()
+    }
+
     /// Whether the loop is as good as new: it holds nothing, and nothing outside refers to it.
     pub(crate) fn is_pristine(&self) -> bool {
-        self.tasks.is_empty() && self.scheduler.is_pristine(self.tasks.spare())
+        self.tasks.len() == 0 && self.scheduler.is_pristine(self.tasks.spare())
     }
 
     pub(crate) fn shrink(&self) {

@@ -111,6 +111,10 @@ impl ReadyQueue {
         task
     }
 
+    pub(crate) fn spawned_count(&self) -> usize {
+        self.spawned.len()
+    }
+
     pub(crate) fn take_callback(&mut self) -> Option<Callback> {
         self.callbacks.pop_front()
     }

@@ -141,6 +141,11 @@ impl Scheduler {
         self.ready.borrow().len()
     }
 
+    /// How many tasks haven't been polled yet.
+    pub(crate) fn spawned_count(&self) -> usize {
+        self.ready.borrow().spawned_count()
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.get()
     }

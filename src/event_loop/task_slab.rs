@@ -45,9 +45,8 @@ impl TaskSlab {
         self.entries.remove(key)
     }
 
-    /// Whether the table has no task.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.entries.len() == 0
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
     }
 
     /// The number of task wakers kept for later tasks.

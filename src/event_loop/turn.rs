@@ -18,6 +18,7 @@ use std::future::Future;
 use std::panic::resume_unwind;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 impl EventLoop {
     /// Runs the loop until `future` is ready. `what` is the name of the caller.
@@ -47,7 +48,7 @@ impl EventLoop {
                 return output;
             }
             if ran == 0 {
-                self.sleep();
+                self.sleep(None);
             }
         }
     }
@@ -71,14 +72,15 @@ impl EventLoop {
         ready
     }
 
-    /// Sleeps until a post arrives or the next timer is due.
-    fn sleep(&self) {
+    /// Sleeps until a post arrives, the next timer is due, or `deadline` has come. Call it when nothing is ready.
+    pub(crate) fn sleep(&self, deadline: Option<Instant>) {
         let scheduler = &self.scheduler;
         if scheduler.inbox.may_have_posts() {
             return;
         }
-        let deadline = scheduler.timers.borrow_mut().next_deadline();
-        let _ = scheduler.inbox.sleep(deadline, &scheduler.is_answer_due);
+        let due = scheduler.timers.borrow_mut().next_deadline();
+        let first = due.into_iter().chain(deadline).min();
+        let _ = scheduler.inbox.sleep(first, &scheduler.is_answer_due);
     }
 
     fn run_spawned(&mut self, key: u32) {
