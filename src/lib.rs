@@ -7,6 +7,7 @@
 //! spawn(future) -> JoinHandle<T>                        a task on the current loop; it need not be Send
 //! spawn_blocking(f) -> BlockingTask<R>                  submit f at once; await the result, or .join()
 //! Handle::current().spawn(|| future), .block_on(..)     the same loop, reached from any thread
+//! Portal::start() -> io::Result<Portal>                 a loop on a thread of its own: portal.handle(), portal.stop(timeout)
 //! Pool::builder().max_threads(n).build()                worker threads of one's own
 //! gather(futures).await -> Vec<T>, time::timeout(..)    wait for many; give up after a time
 //! ```
@@ -83,7 +84,19 @@
 //! });
 //! ```
 //!
-//! An [`EventLoop`] of your own can be run in pieces, or by the main loop of a host: a game, a window, a plugin.
+//! An [`EventLoop`] of your own can be run in pieces, or by the main loop of a host: a game, a window, a plugin. In a program
+//! that is mainly sync, a [`Portal`] is a loop on a thread of its own: its handle serves all other threads, and what the
+//! calls share lives on that thread. (A temporary loop serves one call, and shares nothing.)
+//!
+//! ```
+//! # use footbridge::Portal;
+//! # use std::{sync::LazyLock, time::Duration};
+//! static PORTAL: LazyLock<Portal> = LazyLock::new(|| Portal::start().unwrap());
+//!
+//! let answer = PORTAL.handle().block_on(|| async { 6 * 7 }); // on any thread that runs no loop
+//! assert_eq!(answer, Ok(42));
+//! PORTAL.stop(Duration::from_secs(5)).unwrap(); // refuses calls, lets tasks end, and aborts those that don't
+//! ```
 //!
 //! # The pool
 //! Jobs run on the [global](Pool::global) pool, or on one that a loop or a call names. A pool starts threads when jobs
@@ -134,6 +147,9 @@
 //! ```text
 //! scope/        many futures in one
 //!     gather  woken                                 a wait for many; which of them were woken
+//! portal/       a loop on a thread of its own
+//!     builder  unfinished                           its settings and its start; why it didn't end as it should
+//!     thread  life                                  what its thread does; its phases, and the waits for them
 //! bridge/       where blocking and async code meet
 //!     asyncify  syncify                             the two bridges
 //!     run  block_on                                 a thread waits for an async function

@@ -9,7 +9,7 @@ use footbridge::{
     yield_now,
 };
 use std::future::pending;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier, LazyLock, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -195,6 +195,26 @@ fn at_the_deadline_the_tasks_that_are_left_are_dropped_and_counted() {
             assert!(task.join().unwrap_err().is_cancelled());
         }
         assert_eq!(portal.stop(LONG), Err(left), "the same answer");
+    });
+}
+
+// Decision 22
+#[test]
+fn tasks_that_were_never_polled_count_as_left() {
+    watched(|| {
+        let portal = Portal::start().unwrap();
+        let spawned = Arc::new(AtomicUsize::new(0));
+        let count = spawned.clone();
+        let spawns = portal.handle().spawn(move || async move {
+            loop {
+                drop(spawn(pending::<()>())); // the one of the last turn is never polled
+                count.fetch_add(1, SeqCst);
+                yield_now().await;
+            }
+        });
+        let left = portal.stop(Duration::ZERO).unwrap_err();
+        assert_eq!(left.tasks(), 1 + spawned.load(SeqCst));
+        assert!(spawns.join().unwrap_err().is_cancelled());
     });
 }
 

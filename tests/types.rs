@@ -5,7 +5,8 @@ use footbridge::time::{Elapsed, Sleep};
 use footbridge::{
     Acquire, Asyncify, BlockingTask, Cancelled, EventLoop, EventLoopBuilder, Gather, Handle,
     JobError, JoinError, JoinHandle, Limiter, LocalSpawner, Permit, Pool, PoolBuilder, PoolStats,
-    RunningJob, SendJoinHandle, StillRunning, Syncify, SyncifyError,
+    Portal, PortalBuilder, RunningJob, SendJoinHandle, StillRunning, Syncify, SyncifyError,
+    Unfinished,
 };
 use std::cell::Cell;
 use std::error::Error;
@@ -87,8 +88,15 @@ fn a_loop_and_its_spawner_stay_on_their_thread() {
 }
 
 #[test]
+fn a_portal_may_cross_threads_and_has_one_owner() {
+    assert_all!([Send, Sync, Unpin, Debug]: Portal);
+    assert_none!([Clone]: Portal);
+}
+
+#[test]
 fn builders_and_figures_may_cross_threads() {
-    assert_all!([Send, Sync, Unpin, Debug]: EventLoopBuilder, PoolBuilder, PoolStats, RunningJob, StillRunning);
+    assert_all!([Send, Sync, Unpin, Debug]: EventLoopBuilder, PoolBuilder, PortalBuilder);
+    assert_all!([Send, Sync, Unpin, Debug]: PoolStats, RunningJob, StillRunning);
     assert_all!([Copy, PartialEq, Eq]: PoolStats);
     assert_all!([Clone]: RunningJob, StillRunning);
 }
@@ -136,9 +144,9 @@ fn timers_may_be_made_on_any_thread() {
 fn every_error_is_an_error_that_may_cross_threads() {
     assert_all!(
         [Error, Send, Sync, Unpin, Debug, Display]:
-        SyncifyError, JobError, JoinError, Cancelled, Elapsed, StillRunning,
+        SyncifyError, JobError, JoinError, Cancelled, Elapsed, StillRunning, Unfinished,
     );
-    assert_all!([Copy, PartialEq, Eq]: SyncifyError, Cancelled, Elapsed);
+    assert_all!([Copy, PartialEq, Eq]: SyncifyError, Cancelled, Elapsed, Unfinished);
     fn boxed<E: Error + Send + Sync + 'static>(error: E) -> Box<dyn Error + Send + Sync> {
         error.into()
     }
@@ -163,7 +171,7 @@ fn plain_errors_may_be_seen_behind_a_caught_panic() {
 
 #[test]
 fn what_leads_to_a_loop_or_a_pool_may_be_seen_behind_a_caught_panic_under_every_feature() {
-    assert_all!([UnwindSafe, RefUnwindSafe]: Handle, Pool, Limiter, Asyncify, Syncify, Permit, JobError, JoinError);
+    assert_all!([UnwindSafe, RefUnwindSafe]: Handle, Portal, Pool, Limiter, Asyncify, Syncify, Permit, JobError, JoinError);
     assert_all!([UnwindSafe, RefUnwindSafe]: JoinHandle<Local>, BlockingTask<OneThreadAtATime>);
 }
 
