@@ -49,7 +49,7 @@ fn a_call_from_any_thread_runs_on_the_portals_thread_and_gives_its_value() {
         assert_eq!(from_job, Ok(there));
         // Async code that uses both bridges.
         let nested = asyncify(|| syncify(async || me())().unwrap());
-        assert_eq!(handle.block_on(move || nested()), Ok(there));
+        assert_eq!(handle.block_on(nested), Ok(there));
         portal.stop(LONG).unwrap();
     });
 }
