@@ -15,7 +15,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -1001,6 +1001,59 @@ fn if_the_future_and_the_time_are_due_at_once_the_future_wins() {
             );
             assert_eq!(both.await, Ok("the value"));
         });
+    });
+}
+
+#[test]
+fn the_last_task_that_polls_a_sleep_is_woken() {
+    watched(|| {
+        run(async {
+            // The first task polls the sleep once, hands it over, and never ends.
+            let (give, take) = (
+                Rc::new(RefCell::new(None)),
+                sleep_until(Instant::now() + ms(5)),
+            );
+            let given = give.clone();
+            let first = spawn(async move {
+                let mut slept = take;
+                poll_fn(|context| Poll::Ready(Pin::new(&mut slept).poll(context).is_pending()))
+                    .await;
+                *given.borrow_mut() = Some(slept);
+                pending::<()>().await;
+            });
+            let second = spawn(async move {
+                let slept = give.borrow_mut().take();
+                slept.unwrap().await;
+            });
+            second.await.unwrap();
+            first.abort();
+        });
+    });
+}
+
+#[test]
+fn a_timer_that_is_due_calls_the_waker_that_a_combinator_made() {
+    struct Counted(AtomicUsize, Waker);
+    impl Wake for Counted {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, SeqCst);
+            self.1.wake_by_ref();
+        }
+    }
+    watched(|| {
+        let in_a_task = async {
+            let mut slept = sleep(ms(1));
+            let mut counted = None;
+            poll_fn(|context| {
+                let counted = counted.get_or_insert_with(|| {
+                    Arc::new(Counted(AtomicUsize::new(0), context.waker().clone()))
+                });
+                Pin::new(&mut slept).poll(&mut Context::from_waker(&counted.clone().into()))
+            })
+            .await;
+            counted.unwrap().0.load(SeqCst)
+        };
+        assert_eq!(run(async { spawn(in_a_task).await }).unwrap(), 1);
     });
 }
 

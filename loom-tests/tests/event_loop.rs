@@ -188,7 +188,7 @@ fn a_timeout_against_a_wake_ends_one_way_or_the_other() {
 }
 
 // Threads: the loop's thread, which sleeps until a deadline; a thread that posts meanwhile.
-// Decided by: `Scheduler::gather_due`, which wakes the timers that are due whichever of the two has ended the park.
+// Decided by: `EventLoop::begin_turn`, which wakes the timers that are due whichever of the two has ended the park.
 // Mutant: a timer that is due wakes nothing.
 #[test]
 fn a_sleep_ends_while_another_thread_posts_and_after() {

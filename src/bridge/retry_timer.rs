@@ -3,6 +3,7 @@
 use crate::event_loop::current;
 use crate::event_loop::handle::Handle;
 use crate::event_loop::scheduler::{Inbox, Post, Scheduler};
+use crate::event_loop::timers::TimerTarget;
 use crate::pool::registry::Registry;
 use crate::pool::thread_retry::{RETRY_PAUSE, RefusalListener};
 use crate::sync::{Arc, Ordering, impl_wake, now, waker};
@@ -25,7 +26,7 @@ impl RetryTimer {
         if let Some(scheduler) = current::scheduler().filter(|_| is_last) {
             let waker = waker(self.clone());
             let mut timers = scheduler.timers.borrow_mut();
-            let _ = timers.insert(now() + RETRY_PAUSE, waker);
+            let _ = timers.insert(now() + RETRY_PAUSE, TimerTarget::Waker(waker));
         }
     }
 }

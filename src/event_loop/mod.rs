@@ -100,7 +100,7 @@ impl EventLoop {
         let _host = self.tell_host(false);
         let _current = CurrentLoop::enter(&self.scheduler, "EventLoop::tick");
         self.scheduler.inbox.begin_tick();
-        self.scheduler.gather_due(now);
+        self.begin_turn();
         self.turn(|_| ()) > 0
     }
 
@@ -223,7 +223,7 @@ impl Drop for EventLoop {
         ready.drop_all(|key, task| self.end_unready(key, task, JoinError::loop_closed()));
         posts.into_iter().for_each(drop_quietly);
         let timers = self.scheduler.timers.take();
-        timers.into_wakers().for_each(drop_quietly);
+        timers.into_targets().for_each(drop_quietly);
     }
 }
 

@@ -11,9 +11,9 @@ use crate::event_loop::joins::Joins;
 use crate::event_loop::ready_queue::{Callback, ReadyEntry, ReadyQueue, SMALL};
 use crate::event_loop::task::{Task, failed};
 use crate::event_loop::task_waker::{MAIN_KEY, NO_KEY, TaskWaker};
-use crate::event_loop::timers::Timers;
-use crate::sync::Arc;
-use crate::sync::panics::{drop_quietly, wake};
+use crate::event_loop::timers::{TimerKey, TimerTarget, Timers};
+use crate::sync::panics::drop_quietly;
+use crate::sync::{Arc, now};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::task::Waker;
@@ -52,6 +52,8 @@ pub(crate) struct Scheduler {
     pub(super) polling: Cell<(u32, WakerIdentity)>,
     /// An empty buffer. `take_posts` swaps it with the inbox's, so neither is allocated again.
     drained: RefCell<Vec<Post>>,
+    /// References to `inbox` for later timers: each saves the next `Sleep` two atomic operations.
+    spare_homes: RefCell<Vec<Arc<Inbox>>>,
     closed: Cell<bool>,
     /// An answer may come soon: a task waits for a job, or a blocked thread called in. `Inbox::sleep` reads and clears it.
     pub(crate) is_answer_due: Cell<bool>,
@@ -68,6 +70,7 @@ impl Scheduler {
             ready: RefCell::default(),
             polling: Cell::new((NO_KEY, (0, 0))),
             drained: RefCell::default(),
+            spare_homes: RefCell::default(),
             closed: Cell::new(false),
             is_answer_due: Cell::new(false),
         }
@@ -97,6 +100,40 @@ impl Scheduler {
     pub(crate) fn key_of(&self, waker: &Waker) -> Option<u32> {
         let (key, polling) = self.polling.get();
         (key != NO_KEY && polling == identity(waker)).then_some(key)
+    }
+
+    /// Sets a timer for what waits with `waker`. Returns what finds it from any thread.
+    pub(crate) fn set_timer(&self, deadline: Instant, waker: &Waker) -> (Arc<Inbox>, TimerKey) {
+        let target = match self.key_of(waker) {
+            Some(key) => TimerTarget::Task(key),
+            None => TimerTarget::Waker(waker.clone()),
+        };
+        let spare = self.spare_homes.borrow_mut().pop();
+        let home = spare.unwrap_or_else(|| self.inbox.clone());
+        (home, self.timers.borrow_mut().insert(deadline, target))
+    }
+
+    /// Whether the timer is set. If so, whether `waker` is that of its target.
+    pub(crate) fn is_timer_of(&self, timer: TimerKey, waker: &Waker) -> Option<bool> {
+        let timers = self.timers.borrow();
+        Some(match timers.target(timer)? {
+            TimerTarget::Task(key) => self.key_of(waker) == Some(*key),
+            TimerTarget::Waker(target) => target.will_wake(waker),
+        })
+    }
+
+    /// Removes a timer, unless it has fired.
+    pub(crate) fn remove_timer(&self, timer: TimerKey) {
+        let target = self.timers.borrow_mut().remove(timer);
+        drop_quietly(target);
+    }
+
+    /// A timer has fired or was removed: its reference to the inbox serves a later one.
+    pub(crate) fn keep_home(&self, home: Arc<Inbox>) {
+        let mut spare_homes = self.spare_homes.borrow_mut();
+        if spare_homes.len() < SMALL {
+            spare_homes.push(home);
+        }
     }
 
     /// Adds a callback. If the loop has ended, drops it instead.
@@ -160,14 +197,17 @@ impl Scheduler {
         }
     }
 
-    /// Begins a turn. Moves three groups behind what is ready: first the due timers, then the posts of other threads, then
-    /// the tasks that woke themselves.
-    pub(crate) fn gather_due(&self, now: impl FnOnce() -> Instant) {
-        if !self.timers.borrow().is_empty() {
-            // All are taken at once. If one of these wakers sets a timer, that is for the next turn.
-            let due = self.timers.borrow_mut().take_due(now());
-            due.into_iter().for_each(wake);
+    /// The targets of the timers that are due. All are taken at once: if one of their wakers sets a timer, that is for the
+    /// next turn.
+    pub(crate) fn take_due_timers(&self) -> Vec<TimerTarget> {
+        if self.timers.borrow().is_empty() {
+            return Vec::new();
         }
+        self.timers.borrow_mut().take_due(now())
+    }
+
+    /// Moves two groups behind what is ready: first the posts of other threads, then the tasks that woke themselves.
+    pub(crate) fn gather_due(&self) {
         if self.inbox.may_have_posts() {
             self.take_posts();
         }
@@ -202,7 +242,7 @@ impl Scheduler {
         // `has_posts`.
         let is_alone = Rc::strong_count(self) == 1
             && Arc::strong_count(&self.main) == 1
-            && Arc::strong_count(&self.inbox) == 2 + spare;
+            && Arc::strong_count(&self.inbox) == 2 + spare + self.spare_homes.borrow().len();
         let mut timers = self.timers.borrow_mut();
         let is_unused = self.len() == 0 && timers.next_deadline().is_none();
         is_alone && is_unused && !self.inbox.has_posts()
@@ -245,7 +285,9 @@ impl Drop for MainGuard<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Inbox, Scheduler};
+    use super::{Inbox, SMALL, Scheduler};
+    use crate::sync::now;
+    use std::rc::Rc;
     use std::task::Waker;
     use std::time::Duration;
 
@@ -265,5 +307,24 @@ mod tests {
         scheduler.polling.set((3, super::identity(&other)));
         assert_eq!(scheduler.key_of(&other), Some(3));
         assert_eq!(scheduler.key_of(Waker::noop()), None);
+    }
+
+    #[test]
+    fn a_loop_whose_timer_is_gone_is_as_good_as_new() {
+        let scheduler = Rc::new(Scheduler::new(Inbox::new(Duration::ZERO, None, None)));
+        let (home, timer) = scheduler.set_timer(now(), Waker::noop());
+        assert!(!scheduler.is_pristine(0));
+        scheduler.remove_timer(timer);
+        scheduler.keep_home(home);
+        assert!(scheduler.is_pristine(0));
+    }
+
+    #[test]
+    fn a_loop_keeps_a_bounded_number_of_references_for_later_timers() {
+        let scheduler = Scheduler::new(Inbox::new(Duration::ZERO, None, None));
+        for _ in 0..10 * SMALL {
+            scheduler.keep_home(scheduler.inbox.clone());
+        }
+        assert_eq!(scheduler.spare_homes.borrow().len(), SMALL);
     }
 }

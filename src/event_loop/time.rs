@@ -24,14 +24,13 @@
 //! ```
 
 use crate::event_loop::current;
-use crate::event_loop::handle::Handle;
-use crate::event_loop::scheduler::{Post, Scheduler};
+use crate::event_loop::scheduler::{Inbox, Post, Scheduler};
 use crate::event_loop::timers::TimerKey;
-use crate::sync::panics::drop_quietly;
 use crate::sync::{Arc, now};
 use std::fmt;
 use std::future::{Future, IntoFuture, poll_fn};
 use std::io;
+use std::mem;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -110,7 +109,8 @@ pub struct Sleep {
 
 enum Set {
     NotYet,
-    On(Handle, TimerKey),
+    /// The inbox of its loop, by which it is removed from another thread.
+    On(Arc<Inbox>, TimerKey),
     Fired,
 }
 
@@ -128,47 +128,45 @@ impl Future for Sleep {
                  or use the timers of the executor that runs here"
             );
         };
-        if let Set::On(home, key) = &self.set {
-            if Arc::ptr_eq(&home.inbox, &scheduler.inbox) {
-                let mut timers = scheduler.timers.borrow_mut();
-                let Some(waker) = timers.waker(*key) else {
-                    drop(timers);
-                    self.set = Set::Fired;
-                    return Poll::Ready(());
-                };
-                if waker.will_wake(context.waker()) {
-                    return Poll::Pending;
+        if let Set::On(home, timer) = &self.set {
+            if Arc::ptr_eq(home, &scheduler.inbox) {
+                match scheduler.is_timer_of(*timer, context.waker()) {
+                    None => {
+                        if let Set::On(home, _) = mem::replace(&mut self.set, Set::Fired) {
+                            scheduler.keep_home(home);
+                        }
+                        return Poll::Ready(());
+                    }
+                    Some(true) => return Poll::Pending,
+                    Some(false) => {}
                 }
             }
             // Now another task or another loop waits for it.
             self.unset();
         }
-        let waker = context.waker().clone();
-        let key = scheduler.timers.borrow_mut().insert(self.deadline, waker);
-        let inbox = scheduler.inbox.clone();
-        self.set = Set::On(Handle { inbox }, key);
+        let (home, timer) = scheduler.set_timer(self.deadline, context.waker());
+        self.set = Set::On(home, timer);
         Poll::Pending
     }
 }
 
 impl Sleep {
     fn unset(&mut self) {
-        let Set::On(home, key) = std::mem::replace(&mut self.set, Set::NotYet) else {
+        let Set::On(home, timer) = mem::replace(&mut self.set, Set::NotYet) else {
             return;
         };
-        match current::scheduler().filter(|scheduler| Arc::ptr_eq(&scheduler.inbox, &home.inbox)) {
+        match current::scheduler().filter(|scheduler| Arc::ptr_eq(&scheduler.inbox, &home)) {
             Some(scheduler) => {
-                let waker = scheduler.timers.borrow_mut().remove(key);
-                drop_quietly(waker);
+                scheduler.remove_timer(timer);
+                scheduler.keep_home(home);
             }
             // If this isn't the timer's loop, that loop removes the timer.
             None => {
                 let remove = move |scheduler: &Scheduler| {
-                    let waker = scheduler.timers.borrow_mut().remove(key);
-                    drop_quietly(waker);
+                    scheduler.remove_timer(timer);
                     None
                 };
-                let _ = home.inbox.post(Post::Callback(Box::new(remove)));
+                let _ = home.post(Post::Callback(Box::new(remove)));
             }
         }
     }

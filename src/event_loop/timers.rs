@@ -1,12 +1,13 @@
-//! The timers of a loop: a heap of deadlines over a slab of wakers. They fire in `Scheduler::gather_due`.
+//! The timers of a loop: a heap of deadlines over a slab of what waits for them. They fire in `EventLoop::begin_turn`.
 //!
-//! Most timers are timeouts that never fire, so a removal must be cheap. It takes the waker out of the slab. The entry stays
+//! Most timers are timeouts that never fire, so a removal must be cheap. It takes the target out of the slab. The entry stays
 //! in the heap as a shell, which is skipped when it comes up. When three in four entries are shells, the heap is swept.
 //! Equal deadlines fire in the order in which they were set.
 
 use crate::event_loop::slab::Slab;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::mem;
 use std::task::Waker;
 use std::time::Instant;
 
@@ -20,47 +21,57 @@ pub(crate) struct TimerKey {
 /// A heap with room for at most so many timers isn't shrunk.
 const SMALL: usize = 1024;
 
+/// What waits for a timer.
+pub(crate) enum TimerTarget {
+    /// The task of this loop with this key, or its main future. Its waker isn't cloned, which would cost two atomic operations.
+    /// If that task ends and its `Sleep` lives on, a later task with its key may be polled once in vain.
+    Task(u32),
+    Waker(Waker),
+}
+
+type HeapEntry = Reverse<(Instant, u64, u32)>;
+
 #[derive(Default)]
 pub(crate) struct Timers {
-    heap: BinaryHeap<Reverse<(Instant, u64, u32)>>,
-    wakers: Slab<(u64, Waker)>,
+    heap: BinaryHeap<HeapEntry>,
+    targets: Slab<(u64, TimerTarget)>,
     next_number: u64,
 }
 
 impl Timers {
-    pub(crate) fn insert(&mut self, deadline: Instant, waker: Waker) -> TimerKey {
+    pub(crate) fn insert(&mut self, deadline: Instant, target: TimerTarget) -> TimerKey {
         let number = self.next_number;
         self.next_number += 1;
-        let key = self.wakers.insert((number, waker));
+        let key = self.targets.insert((number, target));
         self.heap.push(Reverse((deadline, number, key)));
         TimerKey { key, number }
     }
 
-    /// The waker of a timer that hasn't fired.
-    pub(crate) fn waker(&mut self, timer: TimerKey) -> Option<&mut Waker> {
-        match self.wakers.get_mut(timer.key) {
-            Some((number, waker)) if *number == timer.number => Some(waker),
+    /// The target of a timer that hasn't fired.
+    pub(crate) fn target(&self, timer: TimerKey) -> Option<&TimerTarget> {
+        match self.targets.get(timer.key) {
+            Some((number, target)) if *number == timer.number => Some(target),
             _ => None,
         }
     }
 
-    /// Removes a timer. The caller drops the waker, with nothing borrowed.
+    /// Removes a timer. The caller drops the target, with nothing borrowed.
     #[must_use]
-    pub(crate) fn remove(&mut self, timer: TimerKey) -> Option<Waker> {
-        self.waker(timer)?;
-        let (_, waker) = self.wakers.remove(timer.key)?;
-        if self.heap.len() > 4 * self.wakers.len() + 64 {
-            let wakers = &self.wakers;
+    pub(crate) fn remove(&mut self, timer: TimerKey) -> Option<TimerTarget> {
+        self.target(timer)?;
+        let (_, target) = self.targets.remove(timer.key)?;
+        if self.heap.len() > 4 * self.targets.len() + 64 {
+            let targets = &self.targets;
             self.heap
-                .retain(|Reverse((_, number, key))| is_set(wakers, *key, *number));
+                .retain(|Reverse((_, number, key))| is_set(targets, *key, *number));
         }
         self.shrink();
-        Some(waker)
+        Some(target)
     }
 
     /// If less than a quarter of the heap's room is in use, frees the room beyond twice what is in use.
     fn shrink(&mut self) {
-        if self.wakers.len() == 0 {
+        if self.targets.len() == 0 {
             self.heap.clear();
         }
         if self.heap.capacity() > SMALL.max(4 * self.heap.len()) {
@@ -71,7 +82,7 @@ impl Timers {
     /// The earliest deadline.
     pub(crate) fn next_deadline(&mut self) -> Option<Instant> {
         while let Some(&Reverse((deadline, number, key))) = self.heap.peek() {
-            if is_set(&self.wakers, key, number) {
+            if is_set(&self.targets, key, number) {
                 return Some(deadline);
             }
             self.heap.pop();
@@ -79,22 +90,41 @@ impl Timers {
         None
     }
 
-    /// Removes the timers that are due at `now`. Returns their wakers in the order of the deadlines.
-    pub(crate) fn take_due(&mut self, now: Instant) -> Vec<Waker> {
+    /// Removes the timers that are due at `now`. Returns their targets in the order of the deadlines.
+    pub(crate) fn take_due(&mut self, now: Instant) -> Vec<TimerTarget> {
         let mut due = Vec::new();
         while self.next_deadline().is_some_and(|next| next <= now) {
+            if due.len() >= SMALL && due.len() > self.heap.len() / 16 {
+                self.take_many_due(now, &mut due);
+                break;
+            }
             let Some(Reverse((_, _, key))) = self.heap.pop() else {
                 break;
             };
-            due.extend(self.wakers.remove(key).map(|(_, waker)| waker));
+            due.extend(self.targets.remove(key).map(|(_, target)| target));
         }
         self.shrink();
         due
     }
 
-    /// The wakers of all timers, to be dropped one by one.
-    pub(crate) fn into_wakers(self) -> impl Iterator<Item = Waker> {
-        self.wakers.into_values().map(|(_, waker)| waker)
+    /// A pop costs a walk down the heap. So if the pops have cost as much as a look at all entries would, this looks at all, and
+    /// sorts those that are due.
+    fn take_many_due(&mut self, now: Instant, due: &mut Vec<TimerTarget>) {
+        let entries = mem::take(&mut self.heap).into_iter();
+        let (mut first, rest): (Vec<_>, Vec<_>) =
+            entries.partition(|Reverse((deadline, ..))| *deadline <= now);
+        self.heap = rest.into();
+        first.sort_unstable_by_key(|Reverse(entry)| *entry);
+        for Reverse((_, number, key)) in first {
+            if is_set(&self.targets, key, number) {
+                due.extend(self.targets.remove(key).map(|(_, target)| target));
+            }
+        }
+    }
+
+    /// The targets of all timers, to be dropped one by one.
+    pub(crate) fn into_targets(self) -> impl Iterator<Item = TimerTarget> {
+        self.targets.into_values().map(|(_, target)| target)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -102,8 +132,8 @@ impl Timers {
     }
 }
 
-fn is_set(wakers: &Slab<(u64, Waker)>, key: u32, number: u64) -> bool {
-    matches!(wakers.get(key), Some((set, _)) if *set == number)
+fn is_set(targets: &Slab<(u64, TimerTarget)>, key: u32, number: u64) -> bool {
+    matches!(targets.get(key), Some((set, _)) if *set == number)
 }
 
 #[cfg(test)]
@@ -131,9 +161,9 @@ mod tests {
         let keys: Vec<_> = (0..1000)
             .map(|n| {
                 let waker = if n % 100 == 7 {
-                    left.clone().into()
+                    TimerTarget::Waker(left.clone().into())
                 } else {
-                    Waker::noop().clone()
+                    TimerTarget::Task(0)
                 };
                 timers.insert(at(start, n), waker)
             })
@@ -156,18 +186,18 @@ mod tests {
     #[test]
     fn a_place_that_is_used_again_is_another_timers() {
         let (start, mut timers) = (Instant::now(), Timers::default());
-        let first = timers.insert(at(start, 1), Waker::noop().clone());
+        let first = timers.insert(at(start, 1), TimerTarget::Task(0));
         assert_eq!(timers.take_due(at(start, 1)).len(), 1);
-        let second = timers.insert(at(start, 2), Waker::noop().clone());
+        let second = timers.insert(at(start, 2), TimerTarget::Task(0));
         assert_eq!(
             first.key, second.key,
             "the key of a timer that fired is vacant"
         );
-        assert!(timers.waker(first).is_none() && timers.remove(first).is_none());
-        assert!(timers.waker(second).is_some());
+        assert!(timers.target(first).is_none() && timers.remove(first).is_none());
+        assert!(timers.target(second).is_some());
         // The second timer's entry in the heap is a shell. The entry of the next timer with that key is not.
         assert!(timers.remove(second).is_some());
-        let third = timers.insert(at(start, 9), Waker::noop().clone());
+        let third = timers.insert(at(start, 9), TimerTarget::Task(0));
         assert_eq!(third.key, second.key);
         assert!(timers.take_due(at(start, 5)).is_empty());
         assert_eq!(timers.next_deadline(), Some(at(start, 9)));
@@ -176,9 +206,9 @@ mod tests {
     #[test]
     fn a_burst_that_has_fired_gives_its_room_back_though_one_timer_stays() {
         let (start, mut timers) = (Instant::now(), Timers::default());
-        timers.insert(at(start, 1_000_000), Waker::noop().clone());
+        timers.insert(at(start, 1_000_000), TimerTarget::Task(0));
         for n in 0..100_000 {
-            timers.insert(at(start, n % 50), Waker::noop().clone());
+            timers.insert(at(start, n % 50), TimerTarget::Task(0));
         }
         assert_eq!(timers.take_due(at(start, 50)).len(), 100_000);
         assert!(
@@ -187,5 +217,35 @@ mod tests {
             timers.heap.capacity()
         );
         assert_eq!(timers.next_deadline(), Some(at(start, 1_000_000)));
+    }
+
+    #[test]
+    fn many_that_are_due_fire_in_the_order_of_their_deadlines_and_of_their_setting() {
+        let (start, mut timers) = (Instant::now(), Timers::default());
+        let many = 4 * SMALL;
+        // Three deadlines. One timer in seven is removed, and one in five isn't due.
+        let mut expected = [const { Vec::new() }; 3];
+        for n in 0..many {
+            let deadline = at(start, n % 3);
+            let timer = timers.insert(deadline, TimerTarget::Task(n as u32));
+            if n % 7 == 0 {
+                assert!(timers.remove(timer).is_some());
+            } else {
+                expected[n % 3].push(n as u32);
+            }
+            if n % 5 == 0 {
+                timers.insert(at(start, 9), TimerTarget::Task(u32::MAX));
+            }
+        }
+        let due = timers.take_due(at(start, 5)).into_iter();
+        let keys: Vec<u32> = due
+            .map(|target| match target {
+                TimerTarget::Task(key) => key,
+                TimerTarget::Waker(_) => unreachable!("none has a waker"),
+            })
+            .collect();
+        assert!(keys == expected.concat());
+        assert_eq!(timers.next_deadline(), Some(at(start, 9)));
+        assert_eq!(timers.take_due(at(start, 9)).len(), many.div_ceil(5));
     }
 }

@@ -11,9 +11,10 @@ use crate::event_loop::ready_queue::ReadyEntry;
 use crate::event_loop::scheduler::Scheduler;
 use crate::event_loop::task::{Outcome, Task, failed};
 use crate::event_loop::task_waker::{MAIN_KEY, TaskWaker};
+use crate::event_loop::timers::TimerTarget;
 use crate::pool::slot;
 use crate::sync::panics::{catch_panic, drop_nested, drop_quietly, wake};
-use crate::sync::{Arc, now, waker_ref};
+use crate::sync::{Arc, waker_ref};
 use std::future::Future;
 use std::panic::resume_unwind;
 use std::pin::{Pin, pin};
@@ -37,7 +38,7 @@ impl EventLoop {
         // If this thread is a worker, its job waits from here on. Its slot is released for jobs that the tasks submit.
         let _slot = slot::release();
         loop {
-            scheduler.gather_due(now);
+            self.begin_turn();
             let mut output = None;
             let ran = self.turn(|scheduler| {
                 if let Poll::Ready(ready) = poll_main(scheduler, future.as_mut()) {
@@ -51,6 +52,18 @@ impl EventLoop {
                 self.sleep(None);
             }
         }
+    }
+
+    /// Moves what is due behind what is ready: first the timers, then the posts of other threads, then the tasks that woke
+    /// themselves.
+    pub(super) fn begin_turn(&mut self) {
+        for target in self.scheduler.take_due_timers() {
+            match target {
+                TimerTarget::Task(key) => self.wake_task(key),
+                TimerTarget::Waker(waker) => wake(waker),
+            }
+        }
+        self.scheduler.gather_due();
     }
 
     /// Runs what was ready when the turn began. Returns the number of entries. `poll_main` polls the main future.
@@ -149,17 +162,21 @@ impl EventLoop {
         self.end(key, failed(why));
     }
 
+    /// Wakes the task with this key, if there is one, or the main future.
+    fn wake_task(&mut self, key: u32) {
+        if key == MAIN_KEY {
+            self.scheduler.main.schedule(&self.scheduler);
+        } else if let Some(waiting) = self.tasks.get(key) {
+            waiting.task_waker.schedule(&self.scheduler);
+        }
+    }
+
     /// A task has ended, and its future is gone. Stores the outcome, and wakes what waits for it.
     fn end(&mut self, key: u32, outcome: Outcome) {
         let ended = self.scheduler.joins.borrow_mut().end(key, outcome);
         match ended {
             Ended::Kept => {}
-            Ended::WakeTask(MAIN_KEY) => self.scheduler.main.schedule(&self.scheduler),
-            Ended::WakeTask(key) => {
-                if let Some(waiting) = self.tasks.get(key) {
-                    waiting.task_waker.schedule(&self.scheduler);
-                }
-            }
+            Ended::WakeTask(key) => self.wake_task(key),
             Ended::Wake(waker) => wake(waker),
             Ended::Complete(cell, outcome) => cell.complete_erased(outcome),
             Ended::Unwanted(outcome) => drop_nested(outcome, None::<fn()>),
