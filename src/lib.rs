@@ -10,6 +10,7 @@
 //! Portal::start() -> io::Result<Portal>                 a loop on a thread of its own: portal.handle(), portal.stop(timeout)
 //! Pool::builder().max_threads(n).build()                worker threads of one's own
 //! gather(futures).await -> Vec<T>, time::timeout(..)    wait for many; give up after a time
+//! context::Context::current().with(value).run(|| ..)    values that go along with every call in there
 //! ```
 //!
 //! [`asyncify`] takes a blocking function and gives back an async one, which runs it on a worker thread
@@ -134,6 +135,21 @@
 //!
 //! A *task* is cancelled by [`JoinHandle::abort`], or by the end of its loop. If its handle is dropped, it runs on.
 //!
+//! # Context
+//! A [`Context`](context::Context) goes along with every call and every task: a request's id, a tenant. It is there in the
+//! blocking job, and in the async code that the job calls. Nothing flows back. It also
+//! [carries](context::Context::carry) what other crates keep in thread-locals, such as the current span of `tracing`.
+//!
+//! ```
+//! # use footbridge::{asyncify, context::Context, run, spawn, syncify};
+//! struct RequestId(u32);
+//! let id = || Context::current().get::<RequestId>().unwrap().0;
+//! let job = move || syncify(async move || id())().unwrap(); // to a worker, and back to the loop
+//! let request = async move { (spawn(async move { id() }).await.unwrap(), asyncify(job)().await) };
+//! let seen = Context::default().with(RequestId(7)).run(|| run(request));
+//! assert_eq!(seen, (7, 7));
+//! ```
+//!
 //! # What it is not
 //! It has no I/O of its own: bring blocking I/O, or a reactor that runs on its own thread. A loop has one thread: to
 //! split a computation over the cores, use a pool made for that. Functions, arguments and results cross threads, so they
@@ -175,6 +191,8 @@
 //!     registry  threads  awake                      the shared queues; which thread does what; which will look for jobs
 //!     slot  wait  worker_context                    a worker that waits releases its slot; the wait itself; its thread-local
 //!     job  refusal                                  what the pool knows of a job, and why it may not run it
+//! context/      what goes along with every call
+//!     inherited  bound                              what a hop takes along; a function or a future in its context
 //! sync/         the one door to shared memory
 //!     native  model  deque  wake  thread_state      std, parking_lot and crossbeam-deque; or loom
 //!     parker  backoff  panics                       sleeping, spinning before it, users' code that may panic
@@ -204,6 +222,7 @@ mod portal;
 mod scope;
 
 mod bridge;
+pub mod context;
 mod event_loop;
 mod pool;
 mod sync;

@@ -1,6 +1,7 @@
 //! Auto traits are API: what may cross threads, what may not, and what is an error.
 #![cfg(not(footbridge_loom))]
 
+use footbridge::context::Context;
 use footbridge::time::{Elapsed, Sleep};
 use footbridge::{
     Acquire, Asyncify, BlockingTask, Cancelled, EventLoop, EventLoopBuilder, Gather, Handle,
@@ -91,6 +92,16 @@ fn a_loop_and_its_spawner_stay_on_their_thread() {
 fn a_portal_may_cross_threads_and_has_one_owner() {
     assert_all!([Send, Sync, Unpin, Debug]: Portal);
     assert_none!([Clone]: Portal);
+}
+
+#[test]
+fn a_context_may_cross_threads_and_a_future_in_it_may_if_it_may_itself() {
+    assert_all!([Send, Sync, Clone, Default, Unpin, Debug, UnwindSafe, RefUnwindSafe]: Context);
+    fn is_send<T: Send + Unpin + 'static>(_: T) {}
+    fn borrows<T>(_: T) {}
+    is_send(Context::current().wrap(async { 1 }));
+    let number = Local::new(1);
+    borrows(Context::current().wrap(async { *number + 1 })); // Neither `Send` nor `'static`.
 }
 
 #[test]

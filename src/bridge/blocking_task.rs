@@ -19,6 +19,7 @@ use crate::bridge::job::TypedJob;
 use crate::bridge::job_error::JobError;
 use crate::bridge::limiter::Limiter;
 use crate::bridge::{large_job, retry_timer};
+use crate::context::inherited::Inherited;
 use crate::event_loop::current::{self, refuse_loop_thread};
 use crate::event_loop::handle::Handle;
 use crate::pool::registry::Registry;
@@ -121,7 +122,9 @@ impl<R: Send + 'static> BlockingTask<R> {
     where
         F: FnOnce() -> R + Send + 'static,
     {
-        let job = large_job::new_job(f, Location::caller(), home, call::permit_holder().is_some());
+        let in_permit_scope = call::permit_holder().is_some();
+        let mut job = large_job::new_job(f, Location::caller(), home, in_permit_scope);
+        inherit_context(&mut job);
         submit_to(registry_for(pool, job.call_state().home()), &job);
         Self {
             job: Some(job),
@@ -185,12 +188,20 @@ fn unshared<R>(job: &mut Arc<dyn TypedJob<R>>) -> &mut dyn TypedJob<R> {
     }
 }
 
+/// The job takes the current context along.
+fn inherit_context<R>(job: &mut Arc<dyn TypedJob<R>>) {
+    if let Some(context) = Inherited::current() {
+        unshared(job).set_context(context);
+    }
+}
+
 impl<R> BlockingTask<R> {
     /// Submits the job, or enters the limiter's line, if neither has happened yet.
     fn submit(&mut self, home: Option<Handle>, in_permit_scope: bool) {
         let (Submission::NotYet(options), Some(job)) = (&mut self.submission, &mut self.job) else {
             return;
         };
+        inherit_context(job);
         unshared(job).set_origin(home, in_permit_scope);
         let options = options.take();
         let (pool, limiter) = match &options {

@@ -1,6 +1,7 @@
 //! The current call: the job that the code on this thread belongs to. It leads to the current loop.
 
 use crate::bridge::call_state::{CallState, HeldPermit};
+use crate::context::inherited::Inherited;
 use crate::event_loop::current;
 use crate::event_loop::handle::Handle;
 use crate::pool::job::{Queued, Run};
@@ -14,6 +15,8 @@ pub trait Call: Run {
     fn set_origin(&mut self, home: Option<Handle>, in_permit_scope: bool);
     /// Gives the job a permit to hold until it is done. Call it before the job is submitted.
     fn set_permit(&mut self, permit: HeldPermit);
+    /// Gives the job a context for its function. Call it before the job is submitted.
+    fn set_context(&mut self, context: Inherited);
     fn is_finished(&self) -> bool;
     /// Cancels the job: the caller has gone. If the job runs already, only its waits end.
     fn cancel(&self);

@@ -5,6 +5,7 @@
 
 use crate::bridge::cancel::Cancelled;
 use crate::bridge::deadlock::{TokenSource, Wait};
+use crate::context::inherited::Inherited;
 use crate::event_loop::handle::Handle;
 use crate::event_loop::join_cell::ErasedCell;
 use crate::sync::panics::{drop_quietly, wake};
@@ -30,6 +31,8 @@ pub struct CallState {
 pub(crate) struct CallLinks {
     nested: Option<Nested>,
     permit: Option<HeldPermit>,
+    /// Taken by the thread that runs, refuses or drops the function.
+    context: Option<Inherited>,
     /// What the job waits for. See [`deadlock`](crate::bridge::deadlock).
     waits: Vec<Wait>,
     /// A cancel ends the `waits`.
@@ -66,6 +69,12 @@ impl HeldPermit {
     }
 }
 
+impl CallLinks {
+    pub(crate) fn take_context(&mut self) -> Option<Inherited> {
+        self.context.take()
+    }
+}
+
 impl CallState {
     pub(crate) fn new(submitted_at: &'static Location<'static>) -> Self {
         Self {
@@ -88,6 +97,17 @@ impl CallState {
     pub(crate) fn set_permit(&mut self, permit: HeldPermit) {
         self.in_permit_scope = true;
         self.link(|links| links.permit = Some(permit));
+    }
+
+    /// Gives the job the context that its function runs in. Call it before the job is submitted.
+    pub(crate) fn set_context(&mut self, context: Inherited) {
+        self.link(|links| links.context = Some(context));
+    }
+
+    /// Only the thread that has taken the function asks.
+    pub(crate) fn take_context(&self) -> Option<Inherited> {
+        self.has_links()
+            .then(|| self.links.lock().as_mut()?.context.take())?
     }
 
     /// Whether `end` has work to do. Only the thread that runs or refuses the job asks.

@@ -21,6 +21,8 @@
 use crate::bridge::call::{Call, enter_call};
 use crate::bridge::call_state::{CallState, HeldPermit};
 use crate::bridge::job_error::JobError;
+use crate::context::bound::Bound;
+use crate::context::inherited::Inherited;
 use crate::event_loop::handle::Handle;
 use crate::pool::job::{Queued, Run, Runner};
 use crate::pool::refusal::Refusal;
@@ -139,6 +141,12 @@ where
         }
     }
 
+    /// Takes the function, and the context for it.
+    fn take_function(&self) -> Option<Bound<F>> {
+        let f = self.state.lock().take_function()?;
+        Some(Bound::new(f, self.call_state.take_context()))
+    }
+
     /// Gives the result to the caller. The function and the permit are gone before that, and if no job is queued, the
     /// thread counts as searching.
     fn finish(&self, result: Result<R, JobError>, runner: &mut dyn Runner) {
@@ -187,16 +195,18 @@ where
         drop(state);
         // If the job waits, no thread runs it. Its permit and its waker are dropped here, after the function.
         let is_waiting = matches!(held, Phase::Waiting { .. });
-        let links = if is_waiting {
+        let mut links = if is_waiting {
             self.call_state.take_links()
         } else {
             None
         };
+        let context = links.as_mut().and_then(|links| links.take_context());
         let has_end = links.is_some() || waiter.is_some();
         let end = has_end.then_some(move || {
             drop_quietly(links);
             drop_quietly(waiter);
         });
+        let held = Bound::new(held, context);
         drop_nested(held, end);
     }
 }
@@ -207,12 +217,12 @@ where
     R: Send + 'static,
 {
     fn run(self: Arc<Self>, runner: &mut dyn Runner) {
-        let Some(f) = self.state.lock().take_function() else {
+        let Some(f) = self.take_function() else {
             return;
         };
         let result = {
             let _call = enter_call(Some(self.clone()));
-            catch_panic(f).map_err(JobError::panic)
+            catch_panic(|| f.release(|f| f()).0).map_err(JobError::panic)
         };
         self.finish(result, runner);
         // This may be the last reference to the loop. Then its drop runs user code: the drop of the host's hook.
@@ -222,7 +232,7 @@ where
     }
 
     fn refuse(&self, why: Refusal) {
-        let Some(f) = self.state.lock().take_function() else {
+        let Some(f) = self.take_function() else {
             return;
         };
         drop_quietly(f);
@@ -260,6 +270,10 @@ where
 
     fn set_permit(&mut self, permit: HeldPermit) {
         self.call_state.set_permit(permit);
+    }
+
+    fn set_context(&mut self, context: Inherited) {
+        self.call_state.set_context(context);
     }
 
     fn is_finished(&self) -> bool {

@@ -3,6 +3,8 @@
 //! The rule: a future never leaves the thread that made it. A [`Handle`] sends a closure to its loop. The closure makes the
 //! future there, so the future needn't be `Send`.
 
+use crate::context::bound::Bound;
+use crate::context::inherited::Inherited;
 use crate::event_loop::join_cell::JoinCell;
 use crate::event_loop::remote_spawn::RemoteSpawn;
 use crate::event_loop::scheduler::{Inbox, Post, Scheduler};
@@ -76,6 +78,7 @@ impl Handle {
         F: Future + 'static,
         F::Output: Send + 'static,
     {
+        let make = Bound::new(make, Inherited::current());
         let cell = Arc::new(JoinCell::new(self.inbox.clone()));
         let remote_spawn = RemoteSpawn(Some((cell.clone(), make)));
         // If the loop refuses the closure, it is dropped here. Its drop completes the cell.
@@ -100,8 +103,9 @@ impl Handle {
     where
         F: FnOnce() + Send + 'static,
     {
+        let f = Bound::new(f, Inherited::current());
         let call = move |_: &Scheduler| {
-            f();
+            f.release(|f| f());
             None
         };
         self.inbox.post_call(Post::Callback(Box::new(call))).is_ok()

@@ -3,6 +3,7 @@
 //! The rule: if the closure makes a task, the task completes the cell. Else the cell gets an error: the closure panicked,
 //! was aborted, or was dropped.
 
+use crate::context::bound::Bound;
 use crate::event_loop::join_cell::{ErasedCell, JoinCell};
 use crate::event_loop::join_error::JoinError;
 use crate::event_loop::scheduler::Scheduler;
@@ -12,7 +13,9 @@ use crate::sync::panics::{catch_panic, drop_quietly};
 use std::future::Future;
 
 /// The closure and its cell.
-pub(super) struct RemoteSpawn<M, T: Send + 'static>(pub(super) Option<(Arc<JoinCell<T>>, M)>);
+pub(super) struct RemoteSpawn<M, T: Send + 'static>(
+    pub(super) Option<(Arc<JoinCell<T>>, Bound<M>)>,
+);
 
 impl<M, T: Send> RemoteSpawn<M, T> {
     /// The task and its key. `None` if it was aborted before, or if `make` panicked.
@@ -27,11 +30,11 @@ impl<M, T: Send> RemoteSpawn<M, T> {
             cell.complete(Err(JoinError::aborted()));
             return None;
         }
-        match catch_panic(make) {
-            Ok(future) => {
+        match catch_panic(|| make.release(|make| make())) {
+            Ok((future, inherited)) => {
                 let key = scheduler.joins.borrow_mut().insert(false);
                 cell.attach(key, scheduler);
-                Some((key, task::new(future)))
+                Some((key, task::in_context(task::new(future), inherited)))
             }
             Err(payload) => {
                 cell.complete(Err(JoinError::panic(payload)));

@@ -3,13 +3,14 @@
 //! The rule: the loop's own thread pushes without a lock. Other threads post to the inbox. A post wakes the loop only if
 //! it sleeps. The last look into the inbox and its closing are one step.
 
+use crate::context::inherited::Inherited;
 use crate::event_loop::current;
 use crate::event_loop::inbox;
 use crate::event_loop::join_cell::ErasedCell;
 use crate::event_loop::join_error::JoinError;
 use crate::event_loop::joins::Joins;
 use crate::event_loop::ready_queue::{Callback, ReadyEntry, ReadyQueue, SMALL};
-use crate::event_loop::task::{Task, failed};
+use crate::event_loop::task::{self, Task, failed};
 use crate::event_loop::task_waker::{MAIN_KEY, NO_KEY, TaskWaker};
 use crate::event_loop::timers::{TimerKey, TimerTarget, Timers};
 use crate::sync::panics::drop_quietly;
@@ -76,8 +77,10 @@ impl Scheduler {
         }
     }
 
-    /// Adds a task, which has a handle of the loop's own. Returns its key. If the loop has ended, drops the task.
-    pub(crate) fn spawn(&self, mut task: Task) -> u32 {
+    /// Adds a task, which has a handle of the loop's own, and inherits the current context. Returns its key. If the loop has
+    /// ended, drops the task.
+    pub(crate) fn spawn(&self, task: Task) -> u32 {
+        let mut task = task::in_context(task, Inherited::current());
         let key = self.joins.borrow_mut().insert(true);
         if self.closed.get() {
             task.as_mut().drop_future();

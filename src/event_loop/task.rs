@@ -10,6 +10,8 @@
 //! | *spawned* or *waiting* | it was aborted: seen before the next poll | *ended* | `Aborted` |
 //! | *spawned* or *waiting* | the loop ends | *ended* | `LoopClosed` |
 
+use crate::context::bound::Bound;
+use crate::context::inherited::Inherited;
 use crate::event_loop::join_error::JoinError;
 use crate::sync::panics::{catch_panic, drop_quietly};
 use std::any::Any;
@@ -49,6 +51,14 @@ where
     Box::pin(Some(future))
 }
 
+/// The task, polled and dropped in the context that it inherits. Without one, the task as it is.
+pub(crate) fn in_context(task: Task, inherited: Option<Inherited>) -> Task {
+    if inherited.is_none() {
+        return task;
+    }
+    Box::pin(TaskInContext(Some(Bound::new(task, inherited))))
+}
+
 pub(crate) trait ErasedFuture {
     /// Polls the future once. If it has ended, it is dropped already.
     fn poll_erased(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome>;
@@ -82,5 +92,28 @@ where
         if let Err(payload) = catch_panic(|| self.set(None)) {
             drop_quietly(payload);
         }
+    }
+}
+
+/// `None` after the end.
+struct TaskInContext(Option<Bound<Task>>);
+
+impl ErasedFuture for TaskInContext {
+    fn poll_erased(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
+        let Some(bound) = &mut self.0 else {
+            unreachable!("a task that has ended is in no table")
+        };
+        // The task catches its own panics. A wrapper of the context's may panic.
+        let outcome = match catch_panic(|| bound.with(|task| task.as_mut().poll_erased(context))) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(outcome)) => outcome,
+            Err(payload) => failed(JoinError::panic(payload)),
+        };
+        self.drop_future();
+        Poll::Ready(outcome)
+    }
+
+    fn drop_future(mut self: Pin<&mut Self>) {
+        drop_quietly(self.0.take());
     }
 }

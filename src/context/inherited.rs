@@ -1,0 +1,101 @@
+//! What one hop takes along: the context that was current there, and what its `carry`s have captured.
+//!
+//! The rule: the code that runs in it runs exactly once, and its panic is passed on after the wrappers have returned.
+
+use crate::context::{Context, Entry};
+use crate::sync::panics::{catch_panic, drop_quietly};
+use std::mem;
+use std::panic::resume_unwind;
+
+/// What a `capture` returns.
+pub(super) type Wrapper = Box<dyn Fn(&mut dyn FnMut()) + Send>;
+
+/// In a box, so that what holds one is little larger.
+pub struct Inherited(Box<Snapshot>);
+
+struct Snapshot {
+    context: Context,
+    wrappers: Vec<Wrapper>,
+}
+
+impl Inherited {
+    /// What a hop takes along that is made here and now. `None`: there is no context.
+    ///
+    /// # Panics
+    /// With the panic of a capture.
+    #[inline]
+    pub(crate) fn current() -> Option<Self> {
+        let context = Context::current();
+        (!context.is_empty()).then(|| Self::of(context))
+    }
+
+    /// As [`current`](Self::current), for a context that is the current one.
+    #[cold]
+    pub(super) fn of(context: Context) -> Self {
+        let capture = |entry: &Entry| match entry {
+            Entry::Capture(capture) => Some(capture()),
+            Entry::Value(_) => None,
+        };
+        let wrappers = context.entries().iter().filter_map(capture).collect();
+        Self(Box::new(Snapshot { context, wrappers }))
+    }
+
+    /// Runs user code in the context, with the wrappers around it. `None`: a wrapper hasn't called its step.
+    pub(super) fn try_run<T>(&self, code: impl FnOnce() -> T) -> Option<T> {
+        let (mut code, mut result) = (Some(code), None);
+        let wrapped = catch_panic(|| {
+            self.call(&mut || {
+                if let Some(code) = code.take() {
+                    result = Some(catch_panic(code));
+                }
+            });
+        });
+        // The first panic is the one that is passed on.
+        match (result, wrapped) {
+            (Some(Ok(value)), Ok(())) => Some(value),
+            (None, Ok(())) => None,
+            (Some(Err(payload)), wrapped) => {
+                drop_quietly(wrapped);
+                resume_unwind(payload)
+            }
+            (value, Err(payload)) => {
+                drop_quietly(value);
+                resume_unwind(payload)
+            }
+        }
+    }
+
+    fn call(&self, step: &mut dyn FnMut()) {
+        let _entered = self.0.context.enter();
+        call_wrapped(&self.0.wrappers, step);
+    }
+
+    /// As [`try_run`](Self::try_run).
+    ///
+    /// # Panics
+    /// If a wrapper hasn't called its step.
+    pub(super) fn run<T>(&self, code: impl FnOnce() -> T) -> T {
+        self.try_run(code).unwrap_or_else(|| {
+            panic!(
+                "a wrapper that was given to Context::carry returned without calling its step, which was to run a job \
+                 or to poll a future: call it once"
+            )
+        })
+    }
+}
+
+/// The first wrapper is the outermost.
+fn call_wrapped(wrappers: &[Wrapper], step: &mut dyn FnMut()) {
+    match wrappers.split_first() {
+        Some((outermost, others)) => outermost(&mut || call_wrapped(others, step)),
+        None => step(),
+    }
+}
+
+/// A task or a job may end anywhere. So a panic in the drop of a wrapper, or of a context's value, ends here.
+impl Drop for Inherited {
+    fn drop(&mut self) {
+        self.0.wrappers.drain(..).for_each(drop_quietly);
+        drop_quietly(mem::take(&mut self.0.context));
+    }
+}
