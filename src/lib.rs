@@ -10,6 +10,7 @@
 //! Portal::start() -> io::Result<Portal>                 a loop on a thread of its own: portal.handle(), portal.stop(timeout)
 //! Pool::builder().max_threads(n).build()                worker threads of one's own
 //! gather(futures).await -> Vec<T>, time::timeout(..)    wait for many; give up after a time
+//! scope(async |s| { s.spawn(future); .. }).await -> T   tasks that borrow, and end together
 //! context::Context::current().with(value).run(|| ..)    values that go along with every call in there
 //! ```
 //!
@@ -135,6 +136,42 @@
 //!
 //! A *task* is cancelled by [`JoinHandle::abort`], or by the end of its loop. If its handle is dropped, it runs on.
 //!
+//! # Groups of tasks
+//! The children of a [`scope`](scope()) run beside its body, and may borrow what lives outside. The scope ends when all have.
+//! An error ends it early, and so does a panic. When it returns, nothing of it is left: futures are dropped, and the threads
+//! of its blocking functions are free.
+//!
+//! ```
+//! # use footbridge::{check_cancelled, run, scope};
+//! # use std::{thread, time::Duration};
+//! fn fetch(source: &str) -> Result<usize, String> { // blocks
+//!     # for _ in 0..if source == "slow" { 1000 } else { 1 } {
+//!     #     thread::sleep(Duration::from_millis(1));
+//!     #     check_cancelled().map_err(|_| source)?;
+//!     # }
+//!     if source == "broken" { Err(format!("{source} doesn't answer")) } else { Ok(source.len()) }
+//! }
+//! async fn fetch_all(sources: &[&'static str]) -> Result<usize, String> {
+//!     scope(async |s| {
+//!         let jobs = sources.iter().map(|&source| s.spawn_blocking(move || fetch(source)));
+//!         let children: Vec<_> = jobs.map(|job| s.try_spawn(job)).collect();
+//!         let mut sum = 0;
+//!         for child in children {
+//!             sum += child.await;
+//!         }
+//!         Ok(sum)
+//!     }).await
+//! }
+//! assert_eq!(run(fetch_all(&["a", "bc"])), Ok(3));
+//! assert_eq!(run(fetch_all(&["slow", "broken"])), Err("broken doesn't answer".into()));
+//! ```
+//!
+//! A child is a future of the scope. To have a task that outlives what spawns it, [`spawn`] it on the loop. For many futures of
+//! one type, [`gather`] is less to write: it gives their results in order, or [as they come](Gather::next).
+//!
+//! To end one call and wait for its thread, [`cancel`](BlockingTask::cancel) it. To have its panic as a value, ask for its
+//! [`outcome`](BlockingTask::outcome).
+//!
 //! # Context
 //! A [`Context`](context::Context) goes along with every call and every task: a request's id, a tenant. It is there in the
 //! blocking job, and in the async code that the job calls. Nothing flows back. It also
@@ -152,8 +189,8 @@
 //!
 //! # What it is not
 //! It has no I/O of its own: bring blocking I/O, or a reactor that runs on its own thread. A loop has one thread: to
-//! split a computation over the cores, use a pool made for that. Functions, arguments and results cross threads, so they
-//! are `Send` and `'static`. A thread can't be stopped: if a job never returns, it keeps its thread for ever. In a
+//! split a computation over the cores, use a pool made for that. What runs on a worker crosses threads with its arguments
+//! and results, so they are `Send` and `'static`. A thread can't be stopped: if a job never returns, it keeps its thread for ever. In a
 //! program that runs on tokio, `asyncify` works, and so do tokio's own bridges. [`coming_from`] lists calls of other
 //! libraries, such as tokio, and their equivalents here.
 //!
@@ -162,7 +199,8 @@
 //!
 //! ```text
 //! scope/        many futures in one
-//!     gather  woken                                 a wait for many; which of them were woken
+//!     child  running                                a future that a scope polls, and its handle; the scope's polls, and its end
+//!     gather  woken                                 a wait for many; which futures were woken
 //! portal/       a loop on a thread of its own
 //!     builder  unfinished                           its settings and its start; why it didn't end as it should
 //!     thread  life                                  what its thread does; its phases, and the waits for them
@@ -251,7 +289,9 @@ pub use pool::{Pool, PoolStats};
 pub use portal::Portal;
 pub use portal::builder::PortalBuilder;
 pub use portal::unfinished::Unfinished;
+pub use scope::child::Child;
 pub use scope::gather::{Gather, gather};
+pub use scope::{Scope, scope};
 
 #[cfg(footbridge_loom)]
 #[doc(hidden)]

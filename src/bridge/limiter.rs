@@ -50,6 +50,34 @@ use std::task::Waker;
 /// In these cases, have more tokens than jobs that hold one and ask for another, or give the nested calls a limiter of
 /// their own.
 ///
+/// # A future that isn't polled keeps its place
+/// A token is granted to the first in line, whether or not that future is polled just then. While it isn't, it holds up all
+/// behind it. This strikes where a task begins to wait for a token, turns to something else, and there waits for the same
+/// limiter: in the branch of a `select` whose other future is kept, or between two calls of
+/// [`Gather::next`](crate::Gather::next). Drop what waits, or have it polled by a task or a [`scope`](crate::scope()) of its
+/// own.
+///
+/// ```
+/// use footbridge::{Limiter, run, time::timeout};
+/// use std::{future::poll_fn, pin::Pin, task::Poll, time::Duration};
+///
+/// run(async {
+///     let limiter = Limiter::new(1);
+///     let permit = limiter.acquire().await;
+///     let mut first = limiter.acquire();
+///     poll_fn(|context| {
+///         let _ = Pin::new(&mut first).poll(context); // as a `select` does
+///         Poll::Ready(())
+///     })
+///     .await;
+///     drop(permit); // The token is granted to `first`.
+///     let second = timeout(Duration::from_millis(1), limiter.acquire());
+///     assert!(second.await.is_err(), "it waits for what isn't polled");
+///     drop(first);
+///     limiter.acquire().await;
+/// });
+/// ```
+///
 /// # Wakers
 /// Returned tokens are passed on by calling the wakers of those that wait, one after the other, on the thread that
 /// returns them. If such a waker returns tokens, that thread calls their wakers later. So a waker must not wait until

@@ -69,6 +69,10 @@ impl<T> Slab<T> {
         self.entries.len()
     }
 
+    pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
+        self.entries.values()
+    }
+
     pub(crate) fn into_values(self) -> impl Iterator<Item = T> {
         self.entries.into_entries().map(|(_, value)| value)
     }
@@ -90,7 +94,7 @@ mod tests {
             assert_eq!(slab.get(keys[n]), Some(&n));
             assert_eq!(slab.get_mut(keys[n]), Some(&mut n.clone()));
         }
-        assert_eq!(slab.len(), 334);
+        assert_eq!((slab.len(), slab.values().count()), (334, 334));
         let mut left: Vec<_> = slab.into_values().collect();
         left.sort_unstable();
         assert!(left.into_iter().eq((0..1000).step_by(3)));

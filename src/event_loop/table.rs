@@ -141,6 +141,14 @@ impl<T> Table<T> {
         chunk.map_or(u32::MAX, |chunk| chunk.vacant)
     }
 
+    pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
+        let entries = self
+            .chunks
+            .iter()
+            .filter_map(|chunk| chunk.entries.as_ref());
+        entries.flat_map(|entries| entries.iter().flatten())
+    }
+
     /// The entries with their keys.
     pub(crate) fn into_entries(self) -> impl Iterator<Item = (u32, T)> {
         let chunks = self.chunks.into_iter().zip(0..);

@@ -115,6 +115,9 @@ impl<F: Future> Gather<F> {
     /// are given first. Awaiting the gather after some calls of `next` gives the other results, in the order of their
     /// futures.
     ///
+    /// Between two calls of `next` nothing is polled. A future that waits in the line of a [`Limiter`](crate::Limiter) keeps
+    /// [its place](crate::Limiter#a-future-that-isnt-polled-keeps-its-place) meanwhile.
+    ///
     /// # Panics
     /// If a future panics, with its panic.
     ///

@@ -12,7 +12,7 @@
 //!
 //! `queued` says that the child's key is in the queue or due. The wake that sets it pushes the key, and the poll clears it.
 
-use crate::sync::panics::drop_quietly;
+use crate::sync::panics::{drop_quietly, wake};
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering, impl_wake};
 use std::collections::VecDeque;
 use std::task::Waker;
@@ -43,14 +43,13 @@ impl WokenQueue {
         drop_quietly(old);
     }
 
-    fn push(&self, key: u32) {
+    /// Makes a child due, and wakes the parent.
+    pub(super) fn push(&self, key: u32) {
         let mut woken = self.0.lock();
         woken.keys.push_back(key);
         let parent = woken.parent.take();
         drop(woken);
-        if let Some(parent) = parent {
-            parent.wake();
-        }
+        parent.into_iter().for_each(wake);
     }
 
     /// The parent is gone. A child's waker may outlive it.
@@ -68,7 +67,7 @@ pub(super) struct ChildWaker {
 }
 
 impl ChildWaker {
-    /// For a child that counts as woken: the caller makes its key due.
+    /// For a child that counts as woken. The caller makes its key due.
     pub(super) fn new(key: u32, queue: &Arc<WokenQueue>) -> Arc<Self> {
         Arc::new(Self {
             queued: AtomicBool::new(true),
@@ -82,7 +81,17 @@ impl ChildWaker {
         self.queued.swap(false, Ordering::AcqRel); // Pairs with the swap in `wake`.
     }
 
-    fn wake(self: &Arc<Self>) {
+    /// The child has ended: from here on, a wake does nothing. `true`: its key is still queued or due.
+    #[must_use]
+    pub(super) fn end(&self) -> bool {
+        self.queued.swap(true, Ordering::AcqRel)
+    }
+
+    pub(super) fn key(&self) -> u32 {
+        self.key
+    }
+
+    pub(super) fn wake(self: &Arc<Self>) {
         // Pairs with the swap in `begin`: if a wake finds `queued` set, what was written before it is visible to the poll
         // that follows.
         if !self.queued.swap(true, Ordering::AcqRel) {

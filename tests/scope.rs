@@ -1,0 +1,1019 @@
+//! `scope`: children that borrow, and end together.
+#![cfg(not(footbridge_loom))]
+
+mod common;
+
+use common::{
+    Grenade, Guard, foreign_block_on, me, ms, panic_of, poll_once, thrown_by, until_set,
+    was_reported, watched,
+};
+use footbridge::time::{sleep, timeout};
+use footbridge::{
+    Child, EventLoop, Pool, Scope, SyncifyError, asyncify, check_cancelled, gather, run, scope,
+    spawn, syncify, yield_now,
+};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::future::{Future, pending, poll_fn, ready};
+use std::panic::panic_any;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Poll, Waker};
+use std::thread;
+
+/// Pushes its name where it is dropped.
+struct Logs<'a>(&'a RefCell<Vec<&'static str>>, &'static str);
+
+impl Drop for Logs<'_> {
+    fn drop(&mut self) {
+        self.0.borrow_mut().push(self.1);
+    }
+}
+
+/// Polls a scope once, with a waker that does nothing.
+fn poll_scope<F: Future>(scope: Pin<&mut F>) -> Poll<F::Output> {
+    scope.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Waits `n` times for its turn.
+async fn turns(n: usize) {
+    for _ in 0..n {
+        yield_now().await;
+    }
+}
+
+// T1, T5, T18
+#[test]
+fn a_scope_ends_when_its_body_and_its_children_have_and_every_value_is_there() {
+    watched(|| {
+        let log = RefCell::new(Vec::new());
+        let value = run(scope(async |s| {
+            for n in [3, 1, 2] {
+                let log = &log;
+                s.spawn(async move {
+                    turns(n).await;
+                    log.borrow_mut().push(n);
+                });
+            }
+            let child = s.spawn(async {
+                yield_now().await;
+                "of the child"
+            });
+            assert!(!child.is_finished());
+            turns(3).await;
+            assert!(child.is_finished());
+            (child.await, "of the body")
+        }));
+        assert_eq!(value, ("of the child", "of the body"));
+        assert_eq!(log.into_inner(), [1, 2, 3]);
+        assert_eq!(run(scope(async |_| 7)), 7, "without children");
+    });
+}
+
+// T2, T3
+#[test]
+fn spawning_runs_nothing_and_children_start_in_the_order_of_their_spawning() {
+    watched(|| {
+        let log = RefCell::new(Vec::new());
+        run(scope(async |s| {
+            for n in 0..5 {
+                let log = &log;
+                s.spawn(async move { log.borrow_mut().push(n) });
+            }
+            assert!(log.borrow().is_empty());
+        }));
+        assert_eq!(log.into_inner(), [0, 1, 2, 3, 4]);
+    });
+}
+
+// Decision 19
+#[test]
+fn children_borrow_what_lives_outside_also_mutably_and_what_they_share_need_not_be_send() {
+    watched(|| {
+        let text = String::from("borrowed");
+        let shared = Rc::new(Cell::new(0));
+        let (mut count, mut words) = (0, Vec::new());
+        run(scope(async |s| {
+            s.spawn(async { count += text.len() });
+            s.spawn(async {
+                shared.set(1);
+                yield_now().await;
+                words.push(text.as_str());
+            });
+        }));
+        assert_eq!((count, words), (8, vec!["borrowed"]));
+        let first: &str = run(scope(async |s| s.spawn(async { &text[..3] }).await));
+        assert_eq!(first, "bor");
+        assert_eq!(shared.get(), 1);
+    });
+}
+
+// T13
+#[test]
+fn a_child_spawns_children_and_the_scope_waits_for_those_too() {
+    fn count_down<'scope>(
+        s: &'scope Scope<'scope, '_, ()>,
+        n: u32,
+        count: &'scope Cell<u32>,
+    ) -> Pin<Box<dyn Future<Output = ()> + 'scope>> {
+        Box::pin(async move {
+            yield_now().await;
+            count.set(count.get() + 1);
+            for _ in 0..n {
+                s.spawn(count_down(s, n - 1, count));
+            }
+        })
+    }
+    watched(|| {
+        let count = Cell::new(0);
+        run(scope(async |s| {
+            s.spawn(count_down(s, 3, &count));
+        }));
+        assert_eq!(count.get(), 1 + 3 + 3 * 2 + 3 * 2);
+    });
+}
+
+// T8, T10, decision 8
+#[test]
+fn the_first_panic_drops_the_others_and_the_scope_panics_with_its_payload() {
+    watched(|| {
+        let log = RefCell::new(Vec::new());
+        let payload = thrown_by(|| {
+            run(scope(async |s| {
+                let log = &log;
+                s.spawn(async move {
+                    let _logs = Logs(log, "a sibling");
+                    pending::<()>().await;
+                });
+                s.spawn(async {
+                    turns(2).await;
+                    panic_any(7_u8);
+                });
+                let _logs = Logs(log, "the body");
+                pending::<()>().await;
+            }))
+        });
+        assert_eq!(payload.downcast_ref(), Some(&7_u8));
+        assert_eq!(log.into_inner(), ["the body", "a sibling"]);
+    });
+}
+
+// T9
+#[test]
+fn a_panic_of_the_body_drops_the_children() {
+    watched(|| {
+        let (drops, dropped) = mpsc::channel();
+        let payload = thrown_by(|| {
+            run(scope(async |s| {
+                let guard = Guard(drops);
+                s.spawn(async move {
+                    let _guard = guard;
+                    pending::<()>().await;
+                });
+                yield_now().await;
+                panic_any(8_u8);
+            }))
+        });
+        assert_eq!(payload.downcast_ref(), Some(&8_u8));
+        assert_eq!(dropped.try_recv(), Ok(me()));
+    });
+}
+
+// T10, decision 8
+#[test]
+fn of_two_panics_the_first_is_passed_on_and_the_later_one_is_reported_by_the_hook() {
+    watched(|| {
+        assert!(!was_reported("a later panic"));
+        let pool = Pool::builder().build();
+        let payload = panic_of(|| {
+            EventLoop::builder()
+                .pool(&pool)
+                .build()
+                .run_until(scope(async |s| {
+                    let (begun, has_begun) = mpsc::channel();
+                    s.spawn_blocking(move || {
+                        begun.send(()).unwrap();
+                        common::until(|| check_cancelled().is_err());
+                        panic!("a later panic")
+                    });
+                    has_begun.recv().unwrap();
+                    s.spawn(async { panic!("the first panic") });
+                }))
+        });
+        assert_eq!(payload, "the first panic");
+        assert!(was_reported("a later panic"), "and its job was waited for");
+    });
+}
+
+// T8, T6
+#[test]
+fn the_first_error_of_a_tried_child_ends_the_scope_with_it() {
+    watched(|| {
+        let (drops, dropped) = mpsc::channel();
+        let result: Result<u32, String> = run(scope(async |s| {
+            let guard = Guard(drops);
+            s.spawn(async move {
+                let _guard = guard;
+                pending::<()>().await;
+            });
+            let good = s.try_spawn(async { Ok(1) });
+            let late = s.try_spawn(async {
+                turns(9).await;
+                Err::<(), _>("too late".to_string())
+            });
+            let bad = s.try_spawn(async {
+                yield_now().await;
+                Err::<u32, _>("the first".to_string())
+            });
+            assert_eq!(good.await, 1);
+            late.await;
+            Ok(bad.await)
+        }));
+        assert_eq!(result, Err("the first".to_string()));
+        assert_eq!(dropped.try_recv(), Ok(me()));
+        let all: Result<u32, String> = run(scope(async |s| Ok(s.try_spawn(async { Ok(7) }).await)));
+        assert_eq!(all, Ok(7));
+    });
+}
+
+// T9
+#[test]
+fn an_error_of_the_body_ends_a_scope_that_tries_and_is_a_value_in_another() {
+    watched(|| {
+        let log = RefCell::new(Vec::new());
+        let child = async |name| {
+            let _logs = Logs(&log, name);
+            turns(3).await;
+            log.borrow_mut().push("and was done");
+        };
+        let tries: Result<(), u8> = run(scope(async |s| {
+            s.spawn(child("the first"));
+            s.try_spawn(async { Ok(()) });
+            turns(2).await;
+            Err(1)
+        }));
+        assert_eq!((tries, log.take()), (Err(1), vec!["the first"]));
+        let waits: Result<(), u8> = run(scope(async |s| {
+            s.spawn(child("the second"));
+            Err(2)
+        }));
+        assert_eq!(
+            (waits, log.take()),
+            (Err(2), vec!["and was done", "the second"])
+        );
+    });
+}
+
+// T15
+#[test]
+fn finish_ends_the_scope_with_its_value_and_takes_the_others_down() {
+    watched(|| {
+        let log = RefCell::new(Vec::new());
+        let value = run(scope(async |s| {
+            let log = &log;
+            s.spawn(async move {
+                let _logs = Logs(log, "a sibling");
+                pending::<()>().await;
+            });
+            s.spawn(async move {
+                yield_now().await;
+                s.finish("the first");
+                s.finish("the second");
+                log.borrow_mut().push("it runs on");
+                yield_now().await;
+                unreachable!("to its next await");
+            });
+            "of the body"
+        }));
+        assert_eq!(value, "the first");
+        assert_eq!(log.into_inner(), ["it runs on", "a sibling"]);
+    });
+}
+
+// T11, X3: the job is told, waited for, and what it has done by then is seen
+#[test]
+fn a_scope_that_is_finished_tells_its_blocking_children_and_waits_until_their_threads_are_free() {
+    watched(|| {
+        run(async {
+            let log = Arc::new(AtomicUsize::new(0));
+            let value = scope(async |s| {
+                for _ in 0..3 {
+                    let (begun, has_begun) = mpsc::channel();
+                    let log = log.clone();
+                    s.spawn_blocking(move || {
+                        begun.send(()).unwrap();
+                        common::until(|| check_cancelled().is_err());
+                        log.fetch_add(1, SeqCst);
+                    });
+                    has_begun.recv().unwrap();
+                }
+                s.finish(7);
+                pending().await
+            });
+            assert_eq!(value.await, 7);
+            assert_eq!(log.load(SeqCst), 3);
+        });
+    });
+}
+
+// T11, X5
+#[test]
+fn a_call_of_asyncify_that_is_a_child_is_let_go_of() {
+    watched(|| {
+        let (open, gate) = mpsc::channel::<()>();
+        let (ended, has_ended) = mpsc::channel();
+        run(scope(async |s| {
+            let (begun, has_begun) = mpsc::channel();
+            let wait = move |gate: mpsc::Receiver<()>| {
+                begun.send(()).unwrap();
+                gate.recv().unwrap_err();
+                ended.send(check_cancelled().is_err()).unwrap();
+            };
+            let mut call = asyncify(wait)(gate);
+            assert!(poll_once(&mut call).is_pending());
+            s.spawn(call);
+            has_begun.recv().unwrap();
+            s.finish(());
+            pending().await
+        }));
+        assert!(has_ended.try_recv().is_err(), "nothing waited for it");
+        drop(open);
+        assert_eq!(has_ended.recv(), Ok(true));
+    });
+}
+
+// X4
+#[test]
+fn a_panic_of_a_job_that_is_waited_for_wins_over_the_scopes_value() {
+    watched(|| {
+        let text = panic_of(|| {
+            run(scope(async |s| {
+                let (begun, has_begun) = mpsc::channel();
+                s.spawn_blocking(move || {
+                    begun.send(()).unwrap();
+                    common::until(|| check_cancelled().is_err());
+                    panic!("while it was waited for")
+                });
+                has_begun.recv().unwrap();
+                s.finish(7);
+                pending().await
+            }))
+        });
+        assert_eq!(text, "while it was waited for");
+    });
+}
+
+// X1
+#[test]
+fn a_job_that_has_not_begun_when_the_scope_ends_never_runs_and_is_not_waited_for() {
+    watched(|| {
+        let pool = Pool::builder().max_threads(1).build();
+        let (begun, has_begun) = mpsc::channel();
+        let (open, gate) = mpsc::channel::<()>();
+        let first = pool.spawn_blocking(move || {
+            begun.send(()).unwrap();
+            gate.recv().unwrap_err();
+        });
+        has_begun.recv().unwrap();
+        let (drops, dropped) = mpsc::channel();
+        let mut event_loop = EventLoop::builder().pool(&pool).build();
+        event_loop.run_until(scope(async |s| {
+            let guard = Guard(drops);
+            s.spawn_blocking(move || {
+                let _guard = guard;
+                unreachable!("the one thread is busy")
+            });
+            s.finish(());
+            pending().await
+        }));
+        assert_eq!(dropped.try_recv(), Ok(me()));
+        drop(open);
+        first.join();
+    });
+}
+
+// X6
+#[test]
+fn an_async_function_that_a_blocking_child_waits_for_is_dropped_when_the_scope_ends() {
+    watched(|| {
+        run(async {
+            let (drops, dropped) = mpsc::channel();
+            let (answer, answered) = mpsc::channel();
+            let waits = Arc::new(AtomicBool::new(false));
+            let waiting = waits.clone();
+            scope(async |s| {
+                s.spawn_blocking(move || {
+                    let wait = move |guard: Guard| {
+                        let waiting = waiting.clone();
+                        async move {
+                            let _guard = guard;
+                            waiting.store(true, SeqCst);
+                            pending::<()>().await;
+                        }
+                    };
+                    answer.send(syncify(wait)(Guard(drops))).unwrap();
+                });
+                until_set(&waits).await;
+                s.finish(());
+                pending().await
+            })
+            .await;
+            assert_eq!(dropped.try_recv(), Ok(me()));
+            assert_eq!(answered.try_recv(), Ok(Err(SyncifyError::Cancelled)));
+        });
+    });
+}
+
+// T16, X8, decision 1
+#[test]
+fn a_scope_that_is_dropped_drops_its_children_in_order_tells_its_jobs_and_waits_for_nothing() {
+    watched(|| {
+        let log = RefCell::new(Vec::new());
+        let (open, gate) = mpsc::channel::<()>();
+        let (told, tells) = mpsc::channel();
+        {
+            let mut dropped = Box::pin(scope(async |s| {
+                let _body = Logs(&log, "the body");
+                let (begun, has_begun) = mpsc::channel();
+                s.spawn_blocking(move || {
+                    begun.send(()).unwrap();
+                    gate.recv().unwrap_err();
+                    told.send(check_cancelled().is_err()).unwrap();
+                });
+                has_begun.recv().unwrap();
+                for name in ["a", "b", "c"] {
+                    let logs = Logs(&log, name);
+                    s.spawn(async move {
+                        let _logs = logs;
+                        pending::<()>().await;
+                    });
+                }
+                s.spawn(ready(())).await; // Its key is used again.
+                let last = Logs(&log, "d");
+                s.spawn(async move {
+                    let _last = last;
+                    pending::<()>().await;
+                });
+                pending::<()>().await;
+            }));
+            for _ in 0..4 {
+                assert!(poll_once(&mut dropped).is_pending());
+            }
+        }
+        assert_eq!(log.into_inner(), ["the body", "a", "b", "c", "d"]);
+        drop(open);
+        assert_eq!(tells.recv(), Ok(true));
+    });
+}
+
+#[test]
+fn a_scope_that_was_never_polled_calls_nothing() {
+    watched(|| {
+        let mut called = false;
+        drop(scope(async |_: &Scope<'_, '_, ()>| called = true));
+        assert!(!called);
+    });
+}
+
+// Decision 16, for scopes
+#[test]
+fn only_what_was_woken_is_polled_and_what_wakes_itself_once_for_each_poll_of_the_scope() {
+    watched(|| {
+        let polls = RefCell::new([0; 10]);
+        let wakers = RefCell::new(vec![Waker::noop().clone(); 10]);
+        let done = Cell::new(false);
+        let mut all = pin!(scope(async |s| {
+            for n in 0..10 {
+                let (polls, wakers, done) = (&polls, &wakers, &done);
+                s.spawn(poll_fn(move |context| {
+                    polls.borrow_mut()[n] += 1;
+                    wakers.borrow_mut()[n] = context.waker().clone();
+                    if n == 9 {
+                        context.waker().wake_by_ref();
+                    }
+                    match done.get() {
+                        true => Poll::Ready(()),
+                        false => Poll::Pending,
+                    }
+                }));
+            }
+        }));
+        for _ in 0..3 {
+            assert!(poll_scope(all.as_mut()).is_pending());
+        }
+        assert_eq!(*polls.borrow(), [1, 1, 1, 1, 1, 1, 1, 1, 1, 2]);
+        let wake = |n: usize| wakers.borrow()[n].clone().wake();
+        wake(4);
+        wake(4);
+        assert!(poll_scope(all.as_mut()).is_pending());
+        assert_eq!(*polls.borrow(), [1, 1, 1, 1, 2, 1, 1, 1, 1, 3]);
+        done.set(true);
+        (0..10).for_each(wake);
+        assert!(poll_scope(all.as_mut()).is_ready());
+        (0..10).for_each(wake); // What has ended, is woken in vain.
+    });
+}
+
+// T3
+#[test]
+fn what_spawns_without_end_and_what_wakes_itself_without_end_starve_no_timer_around_the_scope() {
+    fn endless<'scope>(
+        s: &'scope Scope<'scope, '_, ()>,
+    ) -> Pin<Box<dyn Future<Output = ()> + 'scope>> {
+        Box::pin(async move {
+            s.spawn(endless(s));
+        })
+    }
+    watched(|| {
+        run(async {
+            let group = scope(async |s| {
+                s.spawn(endless(s));
+                for _ in 0..100 {
+                    s.spawn(async {
+                        loop {
+                            yield_now().await;
+                        }
+                    });
+                }
+            });
+            assert!(timeout(ms(2), group).await.is_err());
+        });
+    });
+}
+
+// Decision 19: a stale wake of what has ended is nobody else's
+#[test]
+fn a_wake_of_a_child_that_has_ended_polls_no_other() {
+    watched(|| {
+        let (polls, old) = (Cell::new(0), OnceCell::new());
+        let mut all = pin!(scope(async |s| {
+            let first = s.spawn(poll_fn(|context| {
+                context.waker().wake_by_ref(); // It is queued when it ends.
+                let _ = old.set(context.waker().clone());
+                Poll::Ready(())
+            }));
+            first.await;
+            s.spawn(poll_fn(|_| {
+                polls.set(polls.get() + 1);
+                Poll::<()>::Pending
+            }));
+        }));
+        for _ in 0..6 {
+            assert!(poll_scope(all.as_mut()).is_pending());
+            if let Some(old) = old.get() {
+                old.wake_by_ref();
+            }
+        }
+        assert_eq!(polls.get(), 1);
+    });
+}
+
+// T18, X15
+#[test]
+fn an_aborted_child_is_dropped_at_once_and_never_polled_again() {
+    watched(|| {
+        run(scope(async |s| {
+            let (drops, dropped) = mpsc::channel();
+            let guard = Guard(drops.clone());
+            let unpolled = s.spawn(async move {
+                let _guard = guard;
+                unreachable!("aborted before its first poll")
+            });
+            unpolled.abort() as ();
+            assert_eq!(dropped.try_recv(), Ok(me()));
+            let guard = Guard(drops);
+            let waits = s.spawn(async move {
+                let _guard = guard;
+                pending::<()>().await;
+            });
+            turns(2).await;
+            assert!(dropped.try_recv().is_err());
+            waits.abort();
+            assert_eq!(dropped.try_recv(), Ok(me()));
+            s.spawn(async { 7 }).abort();
+        }));
+    });
+}
+
+#[test]
+fn a_child_that_aborts_itself_is_dropped_when_it_is_pending_next() {
+    watched(|| {
+        let (own, log) = (
+            RefCell::new(None::<Child<'_, ()>>),
+            RefCell::new(Vec::new()),
+        );
+        let (own, log) = (&own, &log);
+        // The handle is kept by the child itself.
+        run(scope(async |s| {
+            let (tell, told) = (Rc::new(RefCell::new(None::<Child<'_, ()>>)), log);
+            let mine = tell.clone();
+            let child = s.spawn(async move {
+                let _logs = Logs(told, "dropped");
+                yield_now().await;
+                mine.take().unwrap().abort();
+                told.borrow_mut().push("it runs on");
+                yield_now().await;
+                told.borrow_mut().push("no further");
+            });
+            *tell.borrow_mut() = Some(child);
+        }));
+        assert_eq!(log.take(), ["it runs on", "dropped"]);
+        drop(own.take());
+    });
+}
+
+// X3: the scope waits for the thread of a job that was aborted
+#[test]
+fn an_aborted_job_is_told_and_its_thread_waited_for_while_the_scope_goes_on() {
+    watched(|| {
+        let ended = Arc::new(AtomicBool::new(false));
+        let (set, turned) = (ended.clone(), Cell::new(false));
+        run(scope(async |s| {
+            let (begun, has_begun) = mpsc::channel();
+            let (open, gate) = mpsc::channel::<()>();
+            let job = s.spawn_blocking(move || {
+                begun.send(()).unwrap();
+                common::until(|| check_cancelled().is_err());
+                gate.recv().unwrap_err();
+                set.store(true, SeqCst);
+            });
+            has_begun.recv().unwrap();
+            job.abort();
+            s.spawn(async {
+                turns(3).await;
+                turned.set(true);
+                drop(open);
+            });
+        }));
+        assert!(turned.get() && ended.load(SeqCst));
+    });
+}
+
+#[test]
+fn a_child_whose_handle_is_dropped_runs_on_and_its_value_is_dropped_when_it_comes() {
+    watched(|| {
+        let (drops, dropped) = mpsc::channel();
+        run(scope(async |s| {
+            drop(s.spawn(async {
+                turns(2).await;
+                Guard(drops)
+            }));
+            turns(2).await;
+            assert!(dropped.try_recv().is_err());
+            turns(2).await;
+            assert!(
+                dropped.try_recv().is_ok(),
+                "not only at the end of the scope"
+            );
+        }));
+    });
+}
+
+#[test]
+fn a_childs_future_is_gone_before_its_value_is_seen() {
+    watched(|| {
+        run(scope(async |s| {
+            let (drops, dropped) = mpsc::channel();
+            let guard = Guard(drops);
+            let child = s.spawn(poll_fn(move |_| {
+                let _guard = &guard;
+                Poll::Ready(7)
+            }));
+            assert_eq!(child.await, 7);
+            assert_eq!(dropped.try_recv(), Ok(me()));
+        }));
+    });
+}
+
+#[test]
+fn a_child_that_is_polled_after_its_value_was_given_says_so() {
+    watched(|| {
+        run(scope(async |s| {
+            let mut child = s.spawn(async { 7 });
+            assert_eq!((&mut child).await, 7);
+            assert!(child.is_finished());
+            let text = panic_of(|| poll_once(&mut child));
+            assert!(text.contains("await it once"), "{text}");
+        }));
+    });
+}
+
+// Decision 8: panics in drops
+#[test]
+fn a_panic_in_the_drop_of_a_child_ends_there_and_takes_no_other_along() {
+    watched(|| {
+        let bombs = async || {
+            let _grenade = Grenade;
+            pending::<()>().await;
+        };
+        let log = RefCell::new(Vec::new());
+        let value = run(scope(async |s| {
+            s.spawn(bombs());
+            let log = &log;
+            s.spawn(async move {
+                let _logs = Logs(log, "the next");
+                pending::<()>().await;
+            });
+            let done = s.spawn(poll_fn({
+                let grenade = Grenade;
+                move |_| {
+                    let _grenade = &grenade;
+                    Poll::Ready("its value")
+                }
+            }));
+            assert_eq!(done.await, "its value");
+            s.spawn(async { Grenade }); // a value that nobody takes
+            turns(2).await;
+            s.spawn(bombs()).abort();
+            s.finish(7);
+            let _grenade = Grenade;
+            pending().await
+        }));
+        assert_eq!((value, log.take()), (7, vec!["the next"]));
+        let thrown = thrown_by(|| {
+            run(scope(async |s| {
+                s.spawn(bombs());
+                yield_now().await;
+                let _grenade = Grenade;
+                panic_any(9_u8);
+            }))
+        });
+        assert_eq!(thrown.downcast_ref(), Some(&9_u8));
+        let mut dropped = Box::pin(scope(async |s| {
+            s.spawn(bombs());
+            s.spawn(bombs()).await;
+        }));
+        assert!(poll_once(&mut dropped).is_pending());
+        assert!(poll_once(&mut dropped).is_pending());
+        drop(dropped);
+    });
+}
+
+// T12
+#[test]
+fn what_a_drop_spawns_into_an_ending_scope_is_dropped_at_once_and_never_runs() {
+    struct Spawns<'scope, 'env>(
+        &'scope Scope<'scope, 'env, u8>,
+        &'scope RefCell<Vec<&'static str>>,
+    );
+    impl Drop for Spawns<'_, '_> {
+        fn drop(&mut self) {
+            let (s, log) = (self.0, self.1);
+            let logs = Logs(log, "spawned");
+            let late = s.spawn(async move {
+                let _logs = logs;
+                unreachable!("it never runs");
+            });
+            assert!(!late.is_finished());
+            late.abort() as ();
+            s.spawn_blocking(|| unreachable!("nor does a job"));
+            s.finish(9);
+            log.borrow_mut().push("the end of the drop");
+        }
+    }
+    watched(|| {
+        let log = RefCell::new(Vec::new());
+        let ends = async |s: &Scope<'_, '_, u8>| s.finish(7);
+        let value = run(scope(async |s| {
+            let spawns = Spawns(s, &log);
+            s.spawn(async move {
+                let _spawns = spawns;
+                pending::<()>().await;
+            });
+            yield_now().await;
+            ends(s).await;
+            pending().await
+        }));
+        assert_eq!(value, 7);
+        assert_eq!(log.take(), ["spawned", "the end of the drop"]);
+        // The same where the scope is dropped from outside.
+        let mut dropped = Box::pin(scope(async |s| {
+            let _spawns = Spawns(s, &log);
+            pending().await
+        }));
+        assert!(poll_once(&mut dropped).is_pending());
+        drop(dropped);
+        assert_eq!(log.take(), ["spawned", "the end of the drop"]);
+    });
+}
+
+#[test]
+fn children_may_abort_one_another_from_their_drops() {
+    struct Aborts<'scope>(Option<Child<'scope, ()>>);
+    impl Drop for Aborts<'_> {
+        fn drop(&mut self) {
+            self.0.take().into_iter().for_each(Child::abort);
+        }
+    }
+    watched(|| {
+        let log = RefCell::new(Vec::new());
+        run(scope(async |s| {
+            let log = &log;
+            let last = s.spawn(async move {
+                let _logs = Logs(log, "the last");
+                pending::<()>().await;
+            });
+            let aborts = Aborts(Some(last));
+            let first = s.spawn(async move {
+                let _logs = Logs(log, "the first");
+                let _aborts = aborts;
+                pending::<()>().await;
+            });
+            turns(2).await;
+            first.abort();
+            assert_eq!(log.take(), ["the last", "the first"]);
+        }));
+    });
+}
+
+// T20
+#[test]
+fn a_scope_runs_on_an_executor_that_is_not_ours_and_wakes_come_from_any_thread() {
+    watched(|| {
+        let sum = foreign_block_on(scope(async |s| {
+            let numbers: Vec<_> = (1..=4).map(|n| s.spawn_blocking(move || n)).collect();
+            let later = s.spawn(async {
+                let waker = Arc::new(std::sync::Mutex::new(None::<Waker>));
+                let (set, woken) = (Arc::new(AtomicBool::new(false)), waker.clone());
+                let done = set.clone();
+                let thread = thread::spawn(move || {
+                    common::until(|| woken.lock().unwrap().is_some());
+                    done.store(true, SeqCst);
+                    woken.lock().unwrap().take().unwrap().wake();
+                });
+                poll_fn(|context| {
+                    *waker.lock().unwrap() = Some(context.waker().clone());
+                    match set.load(SeqCst) {
+                        true => Poll::Ready(()),
+                        false => Poll::Pending,
+                    }
+                })
+                .await;
+                thread.join().unwrap();
+                10
+            });
+            let mut sum = later.await;
+            for number in numbers {
+                sum += number.await;
+            }
+            sum
+        }));
+        assert_eq!(sum, 20);
+    });
+}
+
+#[test]
+fn scopes_nest_and_a_panic_of_the_inner_one_is_one_of_the_outer_ones_child() {
+    watched(|| {
+        let total = Cell::new(0);
+        run(scope(async |outer| {
+            for n in 1..=3 {
+                let total = &total;
+                outer.spawn(async move {
+                    let sum = scope(async |inner| {
+                        let twice = inner.spawn(async move { 2 * n });
+                        inner.spawn(async { total.set(total.get() + n) });
+                        twice.await
+                    });
+                    let sum = sum.await;
+                    total.set(total.get() + sum);
+                });
+            }
+        }));
+        assert_eq!(total.get(), 18);
+        let text = panic_of(|| {
+            run(scope(async |outer| {
+                outer.spawn(scope(async |inner| {
+                    inner.spawn(async { panic!("from within") });
+                    pending::<()>().await;
+                }));
+                pending::<()>().await;
+            }))
+        });
+        assert_eq!(text, "from within");
+    });
+}
+
+#[test]
+fn a_scope_as_a_task_that_is_aborted_drops_its_children() {
+    watched(|| {
+        run(async {
+            let (drops, dropped) = mpsc::channel();
+            let guard = Guard(drops);
+            let task = spawn(scope(async |s| {
+                s.spawn(async move {
+                    let _guard = guard;
+                    pending::<()>().await;
+                });
+                pending::<()>().await;
+            }));
+            turns(3).await;
+            task.abort();
+            assert!(task.await.unwrap_err().is_cancelled());
+            assert_eq!(dropped.try_recv(), Ok(me()));
+        });
+    });
+}
+
+#[test]
+fn a_scope_and_children_that_are_forgotten_do_no_harm() {
+    watched(|| {
+        let kept = RefCell::new(None::<Waker>);
+        let number = Rc::new(Cell::new(0));
+        let own = number.clone();
+        let mut forgotten = Box::pin(scope(async |s| {
+            std::mem::forget(s.spawn(async { own.set(1) }));
+            s.spawn(poll_fn(|context| {
+                *kept.borrow_mut() = Some(context.waker().clone());
+                Poll::<()>::Pending
+            }));
+        }));
+        for _ in 0..3 {
+            assert!(poll_once(&mut forgotten).is_pending());
+        }
+        std::mem::forget(forgotten);
+        kept.take().unwrap().wake();
+        assert_eq!(number.get(), 1);
+        // What a forgotten handle's child holds, goes with the scope.
+        let (drops, dropped) = mpsc::channel();
+        run(scope(async |s| {
+            std::mem::forget(s.spawn(async {
+                let _guard = Guard(drops);
+                pending::<()>().await;
+            }));
+            turns(2).await;
+            s.finish(());
+            pending().await
+        }));
+        assert!(dropped.try_recv().is_ok());
+    });
+}
+
+#[test]
+fn a_childs_waker_that_outlives_the_scope_keeps_nothing_of_the_scopes_waker() {
+    struct Parent(Guard);
+    impl std::task::Wake for Parent {
+        fn wake(self: Arc<Self>) {
+            let _ = &self.0;
+        }
+    }
+    watched(|| {
+        let child = OnceCell::new();
+        let (drops, dropped) = mpsc::channel();
+        let waker = Waker::from(Arc::new(Parent(Guard(drops))));
+        let mut all = Box::pin(scope(async |_| {
+            poll_fn(|context| {
+                let _ = child.set(context.waker().clone());
+                Poll::<()>::Pending
+            })
+            .await;
+        }));
+        assert!(
+            all.as_mut()
+                .poll(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+        drop(waker);
+        drop(all);
+        assert!(dropped.try_recv().is_ok());
+        child.get().unwrap().wake_by_ref();
+    });
+}
+
+#[test]
+fn a_job_that_the_pool_refuses_ends_the_scope_with_the_panic_that_says_so() {
+    watched(|| {
+        let pool = Pool::builder().build();
+        pool.shutdown(ms(1)).unwrap();
+        let mut event_loop = EventLoop::builder().pool(&pool).build();
+        let text = panic_of(|| {
+            event_loop.run_until(scope(async |s| {
+                s.spawn_blocking(|| ());
+                pending::<()>().await;
+            }))
+        });
+        assert!(
+            text.contains("has been shut down") && text.contains("tests/scope.rs"),
+            "{text}"
+        );
+    });
+}
+
+#[test]
+fn children_are_awaited_in_a_gather_and_beside_timers() {
+    watched(|| {
+        let values = run(scope(async |s| {
+            let children: Vec<_> = [2, 1]
+                .map(|n| {
+                    s.spawn(async move {
+                        sleep(ms(n)).await;
+                        n
+                    })
+                })
+                .into();
+            gather(children).await
+        }));
+        assert_eq!(values, [2, 1]);
+    });
+}
