@@ -268,3 +268,89 @@ fn a_call_that_is_neither_awaited_nor_detached_is_warned_of() {
         ],
     );
 }
+
+#[test]
+fn a_child_may_not_borrow_what_lives_in_the_body() {
+    check(
+        "scope_local",
+        &["let outside = 1; run(scope(async |s| { s.spawn(async { drop(&outside) }); }));"],
+        &["run(scope(async |s| { let local = 1; s.spawn(async { drop(&local) }); }));"],
+        &["error[E0373]", "may outlive borrowed value `local`"],
+    );
+}
+
+#[test]
+fn what_a_child_borrows_mutably_is_nobody_elses() {
+    check(
+        "scope_mutably",
+        &["let mut n = 0; run(scope(async |s| { s.spawn(async { n += 1 }); })); n += 1; drop(n);"],
+        &[
+            "let mut n = 0; run(scope(async |s| { s.spawn(async { n += 1 }); s.spawn(async { n += 1 }); }));",
+            "let mut n = 0; run(scope(async |s| { s.spawn(async { n += 1 }); n += 1; }));",
+        ],
+        &["error[E0", "cannot", "`n`", "for `'1`"],
+    );
+}
+
+#[test]
+fn what_a_scope_borrows_may_not_go_before_it() {
+    check(
+        "scope_outlived",
+        &[
+            "let it = vec![1]; let all = scope(async |s| { s.spawn(async { it.len() }); }); run(all); drop(it);",
+        ],
+        &[
+            "let it = vec![1]; let all = scope(async |s| { s.spawn(async { it.len() }); }); drop(it); run(all);",
+        ],
+        &["error[E0505]"],
+    );
+}
+
+#[test]
+fn neither_a_scope_nor_a_child_leaves_its_scope() {
+    check(
+        "scope_escapes",
+        &["run(scope(async |s| { let kept = Some(s.spawn(async {})); drop(kept); }));"],
+        &["let mut kept = None; run(scope(async |s| { kept = Some(s.spawn(async {})); }));"],
+        &["lifetime may not live long enough"],
+    );
+    check(
+        "scope_spawned",
+        &["run(scope(async |s| { s.spawn(async { s.finish(()) }); }));"],
+        &["run(scope(async |s| { spawn(async { s.finish(()) }); }));"],
+        &["error[E0521]: borrowed data escapes"],
+    );
+}
+
+#[test]
+fn a_blocking_child_borrows_nothing() {
+    check(
+        "scope_blocking",
+        &["let n = 1; run(scope(async |s| { s.spawn_blocking(move || drop(n)); }));"],
+        &["let n = 1; run(scope(async |s| { s.spawn_blocking(|| drop(&n)); }));"],
+        &["error[E0597]", "`n` is borrowed for `'static`"],
+    );
+}
+
+#[test]
+fn a_scope_stays_on_its_thread() {
+    check(
+        "scope_send",
+        &["drop(spawn_blocking(|| run(scope(async |_| ()))));"],
+        &["let it = scope(async |_| ()); drop(spawn_blocking(move || run(it)));"],
+        &["error[E0277]", "cannot be sent between threads safely"],
+    );
+}
+
+#[test]
+fn an_error_of_another_type_is_not_tried() {
+    check(
+        "scope_errors",
+        &["drop(scope(async |s| { s.try_spawn(async { Err::<(), u8>(1) }); Ok::<(), u8>(()) }));"],
+        &[
+            "drop(scope(async |s| { s.try_spawn(async { Err::<(), u16>(1) }); Ok::<(), u8>(()) }));",
+            "drop(scope(async |s| { s.try_spawn(async { Err::<(), u8>(1) }); }));",
+        ],
+        &["error[E0308]: mismatched types"],
+    );
+}

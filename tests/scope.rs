@@ -599,27 +599,23 @@ fn an_aborted_child_is_dropped_at_once_and_never_polled_again() {
 #[test]
 fn a_child_that_aborts_itself_is_dropped_when_it_is_pending_next() {
     watched(|| {
-        let (own, log) = (
-            RefCell::new(None::<Child<'_, ()>>),
-            RefCell::new(Vec::new()),
-        );
-        let (own, log) = (&own, &log);
+        let log = RefCell::new(Vec::new());
+        let log = &log;
         // The handle is kept by the child itself.
         run(scope(async |s| {
-            let (tell, told) = (Rc::new(RefCell::new(None::<Child<'_, ()>>)), log);
-            let mine = tell.clone();
+            let own = Rc::new(RefCell::new(None::<Child<'_, ()>>));
+            let mine = own.clone();
             let child = s.spawn(async move {
-                let _logs = Logs(told, "dropped");
+                let _logs = Logs(log, "dropped");
                 yield_now().await;
                 mine.take().unwrap().abort();
-                told.borrow_mut().push("it runs on");
+                log.borrow_mut().push("it runs on");
                 yield_now().await;
-                told.borrow_mut().push("no further");
+                log.borrow_mut().push("no further");
             });
-            *tell.borrow_mut() = Some(child);
+            *own.borrow_mut() = Some(child);
         }));
         assert_eq!(log.take(), ["it runs on", "dropped"]);
-        drop(own.take());
     });
 }
 

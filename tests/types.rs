@@ -4,9 +4,9 @@
 use footbridge::context::Context;
 use footbridge::time::{Elapsed, Sleep};
 use footbridge::{
-    Acquire, Asyncify, BlockingTask, Cancelled, EventLoop, EventLoopBuilder, Gather, Handle,
+    Acquire, Asyncify, BlockingTask, Cancelled, Child, EventLoop, EventLoopBuilder, Gather, Handle,
     JobError, JoinError, JoinHandle, Limiter, LocalSpawner, Permit, Pool, PoolBuilder, PoolStats,
-    Portal, PortalBuilder, RunningJob, SendJoinHandle, StillRunning, Syncify, SyncifyError,
+    Portal, PortalBuilder, RunningJob, Scope, SendJoinHandle, StillRunning, Syncify, SyncifyError,
     Unfinished,
 };
 use std::cell::Cell;
@@ -130,6 +130,12 @@ fn a_blocking_task_may_cross_threads_and_be_polled_without_being_pinned() {
 fn a_limiters_tokens_and_the_calls_that_wait_may_cross_threads() {
     assert_all!([Send, Sync, Unpin, Debug]: Permit, Acquire);
     assert_none!([Clone]: Permit, Acquire);
+}
+
+#[test]
+fn a_scope_and_its_children_stay_on_their_thread() {
+    assert_none!([Send, Sync, Clone]: Scope<'static, 'static, u8>, Child<'static, u8>);
+    assert_all!([Unpin, Debug]: Scope<'static, 'static, u8>, Child<'static, u8>, Child<'static, PhantomPinned>);
 }
 
 #[test]

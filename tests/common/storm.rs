@@ -7,13 +7,13 @@ use crate::world::{ACTORS, DEPTH, PATIENCE, TOO_MUCH_STACK, dawdle, thread};
 use footbridge::time::{sleep, timeout};
 use footbridge::{
     Asyncify, EventLoop, Handle, Limiter, Permit, Pool, Syncify, SyncifyError, check_cancelled,
-    gather, spawn, syncify, yield_now,
+    gather, scope, spawn, syncify, yield_now,
 };
 use std::any::Any;
 use std::cell::Cell;
 use std::future::{pending, poll_fn};
 use std::panic::{self, AssertUnwindSafe, resume_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
@@ -42,7 +42,7 @@ impl Random {
 }
 
 /// How many kinds of acts there are; the first `LEAVES` of them call no others.
-const KINDS: u64 = 16;
+const KINDS: u64 = 17;
 const LEAVES: u64 = 8;
 
 /// What the storm has in the air.
@@ -280,6 +280,7 @@ fn act(sky: Sky, random: Random, depth: u64) -> Pin<Box<dyn Future<Output = ()>>
                 // It has ended, wherever it was, when the permit is back.
                 drop(gate.acquire().await);
             }
+            15 => scoped(&sky, &random, depth - 1).await,
             _ => {
                 let job = call.wrap(move |_: Capture| {
                     while check_cancelled().is_ok() && n > 500 {
@@ -291,6 +292,76 @@ fn act(sky: Sky, random: Random, depth: u64) -> Pin<Box<dyn Future<Output = ()>>
             }
         }
     })
+}
+
+/// A scope: children that call others, and jobs; some are aborted, and some end the scope. What ends it from within has
+/// waited for the jobs that had begun.
+async fn scoped(sky: &Sky, random: &Random, depth: u64) {
+    let running = Arc::new(AtomicUsize::new(0));
+    let done = Cell::new(0);
+    let mut group = pin!(scope(async |s| {
+        for n in 0..random.below(6) {
+            let capture = Capture::new(&sky.ledger);
+            let child = match random.below(3) {
+                0 => {
+                    let (running, steps) = (running.clone(), random.below(500));
+                    s.spawn_blocking(move || {
+                        let _capture = capture;
+                        running.fetch_add(1, Relaxed);
+                        for _ in 0..steps {
+                            if check_cancelled().is_err() {
+                                break;
+                            }
+                            thread::yield_now();
+                        }
+                        running.fetch_sub(1, Relaxed);
+                    })
+                }
+                1 => {
+                    let nested = act(sky.clone(), random.split(), depth);
+                    s.spawn(async {
+                        let _capture = capture;
+                        nested.await;
+                        done.set(done.get() + 1); // It borrows.
+                    })
+                }
+                _ => {
+                    let done = &done;
+                    s.spawn(async move {
+                        let _capture = capture;
+                        for _ in 0..n {
+                            yield_now().await;
+                        }
+                        if n == 5 {
+                            s.finish(false);
+                        }
+                        let child = s.spawn(async move { done.set(done.get() + 1) });
+                        child.await;
+                    })
+                }
+            };
+            match random.below(6) {
+                0 => child.abort(),
+                1 => child.await,
+                _ => {}
+            }
+        }
+        match random.below(8) {
+            0 => s.finish(false),
+            1 => resume_unwind(Box::new(Thrown)),
+            _ => {}
+        }
+        true
+    }));
+    let ended = poll_fn(|context| {
+        let poll = AssertUnwindSafe(|| group.as_mut().poll(context));
+        panic::catch_unwind(poll).map_or(Poll::Ready(None), |polled| polled.map(Some))
+    });
+    let ended = ended.await;
+    sky.ledger.check(
+        running.load(Relaxed) == 0,
+        &format!("a job of a scope runs, and the scope has ended: {ended:?}"),
+    );
 }
 
 impl Weather {

@@ -7,7 +7,7 @@ use async_executor::{Executor, LocalExecutor};
 use footbridge::Handle;
 use futures::channel::oneshot;
 use futures::executor::{LocalPool, ThreadPool};
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, LocalBoxFuture};
 use futures::task::SpawnExt;
 use std::future::Future;
 use std::panic::resume_unwind;
@@ -49,6 +49,45 @@ pub const EXECUTORS: [(&str, Drive); 12] = [
         pass_on(runtime.block_on(runtime.spawn(future)));
     }),
 ];
+
+/// Runs a future to its end on this thread, so it need not be `Send`.
+pub type DriveHere = fn(LocalBoxFuture<'static, ()>);
+
+pub const EXECUTORS_HERE: [(&str, DriveHere); 10] = [
+    ("footbridge", footbridge::run),
+    ("futures' block_on", futures::executor::block_on),
+    ("futures' LocalPool", |future| {
+        LocalPool::new().run_until(future)
+    }),
+    ("pollster", pollster::block_on),
+    ("futures-lite's block_on", futures_lite::future::block_on),
+    ("async-executor's LocalExecutor", |future| {
+        let executor = LocalExecutor::new();
+        futures_lite::future::block_on(executor.run(executor.spawn(future)));
+    }),
+    ("smol's block_on", smol::block_on),
+    ("tokio, current_thread", |future| {
+        current_thread().block_on(future)
+    }),
+    ("tokio's LocalSet", |future| {
+        let local = tokio::task::LocalSet::new();
+        pass_on(local.block_on(&current_thread(), local.spawn_local(future)));
+    }),
+    ("tokio, multi_thread", |future| {
+        multi_thread().block_on(future)
+    }),
+];
+
+/// Runs the scenario on each of those.
+pub fn on_every_executor_here<F>(scenario: fn() -> F)
+where
+    F: Future<Output = ()> + 'static,
+{
+    for (name, drive) in EXECUTORS_HERE {
+        println!("on {name}"); // Shown where it fails.
+        watched(move || drive(Box::pin(scenario())));
+    }
+}
 
 /// Runs the scenario on each of them.
 pub fn on_every_executor<F>(scenario: fn() -> F)
