@@ -503,7 +503,7 @@ fn only_what_was_woken_is_polled_and_what_wakes_itself_once_for_each_poll_of_the
             assert!(poll_scope(all.as_mut()).is_pending());
         }
         assert_eq!(*polls.borrow(), [1, 1, 1, 1, 1, 1, 1, 1, 1, 2]);
-        let wake = |n: usize| wakers.borrow()[n].clone().wake();
+        let wake = |n: usize| wakers.borrow()[n].wake_by_ref();
         wake(4);
         wake(4);
         assert!(poll_scope(all.as_mut()).is_pending());
