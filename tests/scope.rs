@@ -7,6 +7,7 @@ use common::{
     Grenade, Guard, foreign_block_on, me, ms, panic_of, poll_once, thrown_by, until_set,
     was_reported, watched,
 };
+use footbridge::context::Context as Inherits;
 use footbridge::time::{sleep, timeout};
 use footbridge::{
     Child, EventLoop, Pool, Scope, SyncifyError, asyncify, check_cancelled, gather, run, scope,
@@ -1011,5 +1012,43 @@ fn children_are_awaited_in_a_gather_and_beside_timers() {
             gather(children).await
         }));
         assert_eq!(values, [2, 1]);
+    });
+}
+
+// C9, decision 20
+#[test]
+fn a_child_inherits_the_context_that_it_was_spawned_in_and_is_dropped_in_it() {
+    struct Seen<'a>(&'a RefCell<Vec<u32>>);
+    impl Drop for Seen<'_> {
+        fn drop(&mut self) {
+            let number = Inherits::current().get::<u32>();
+            self.0.borrow_mut().push(*number.unwrap());
+        }
+    }
+    watched(|| {
+        let seen = RefCell::new(Vec::new());
+        let outer = Inherits::default().with(1_u32);
+        let all = scope(async |s| {
+            let here = Seen(&seen);
+            let inherits = s.spawn(async move {
+                yield_now().await;
+                drop(here);
+            });
+            inherits.await;
+            let other = Inherits::default().with(2_u32);
+            let (here, inner) = (Seen(&seen), Seen(&seen));
+            let child = other.run(|| {
+                s.spawn(async move {
+                    drop(here);
+                    let _inner = inner;
+                    pending::<()>().await;
+                })
+            });
+            turns(2).await;
+            child.abort();
+            s.finish(());
+        });
+        outer.run(|| run(all));
+        assert_eq!(seen.into_inner(), [1, 2, 2]);
     });
 }

@@ -11,6 +11,7 @@
 //!
 //! All of it is on the thread that polls the scope. Only the [`ChildWaker`] is for others.
 
+use crate::context::bound::Bound;
 use crate::scope::woken::ChildWaker;
 use crate::sync::panics::{Payload, catch_panic, drop_quietly, wake};
 use crate::sync::{Arc, waker_ref};
@@ -119,13 +120,16 @@ pub(super) trait TypedChild<R> {
     fn detach(&self);
 }
 
+/// Tells a job that it is to stop. `false`: nothing is to be waited for.
+pub(super) type Tell<F> = fn(&mut Pin<Box<F>>) -> bool;
+
 pub(super) struct ChildCell<F, R, M> {
     /// `None` while it is polled, and after its end.
-    pub(super) future: Cell<Option<Pin<Box<F>>>>,
+    pub(super) future: Cell<Option<Bound<Pin<Box<F>>>>>,
     /// Makes the value of the output. `None`: there is no value, because the scope ends.
     pub(super) value_of: M,
-    /// Tells a job that it is to stop. `false`: nothing is to be waited for. Futures that are no jobs give `false`.
-    pub(super) tell: fn(Pin<&mut F>) -> bool,
+    /// `None`: the future is no job.
+    pub(super) tell: Option<Tell<F>>,
     pub(super) value: RefCell<ChildValue<R>>,
     /// Set by an abort, for the poll that is under way.
     pub(super) is_aborted: Cell<bool>,
@@ -143,8 +147,8 @@ pub(super) enum ChildValue<R> {
 
 impl<F, R, M> ChildCell<F, R, M> {
     /// Drops the future. A job that has begun is told, and kept: then this is `true`.
-    fn end_of(&self, mut future: Pin<Box<F>>) -> bool {
-        let goes_on = (self.tell)(future.as_mut());
+    fn end_of(&self, mut future: Bound<Pin<Box<F>>>) -> bool {
+        let goes_on = self.tell.is_some_and(|tell| future.with(tell));
         if goes_on {
             self.future.set(Some(future));
         } else {
@@ -176,7 +180,8 @@ where
         };
         self.waker.begin();
         let waker = waker_ref(&self.waker);
-        match catch_panic(|| future.as_mut().poll(&mut Context::from_waker(&waker))) {
+        let context = &mut Context::from_waker(&waker);
+        match catch_panic(|| future.with(|future| future.as_mut().poll(context))) {
             Ok(Poll::Pending) if self.is_aborted.take() => {
                 if self.end_of(future) {
                     return Poll::Pending;

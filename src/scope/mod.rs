@@ -11,14 +11,14 @@ pub(crate) mod gather;
 mod running;
 mod woken;
 
-use crate::bridge::blocking_task::BlockingTask;
 use crate::bridge::spawn_blocking::spawn_blocking;
+use crate::context::bound::Bound;
+use crate::context::inherited::Inherited;
 use crate::scope::child::Child;
 use crate::scope::running::{Running, ScopeState};
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
-use std::pin::Pin;
 use std::rc::{Rc, Weak};
 
 /// Runs `body`, which may spawn children, and waits for all of them. Returns what `body` returns.
@@ -95,7 +95,8 @@ where
         scope.state().body_ended(value);
         None::<()>
     };
-    running.state.add(Some(body(scope)), is_no_job, ended);
+    let body = Bound::new(Box::pin(body(scope)), None);
+    running.state.add(Some(body), None, ended);
     poll_fn(|context| running.poll(context)).await
 }
 
@@ -121,7 +122,8 @@ impl<'scope, T> Scope<'scope, '_, T> {
     /// Runs a future in this scope, beside the body. It is first polled when the scope is polled next; children that are
     /// spawned earlier come earlier.
     ///
-    /// If the scope is ending, the future is dropped at once, and the child never has a value.
+    /// The child inherits the current [`Context`](crate::context::Context). If the scope is ending, the future is dropped at
+    /// once, and the child never has a value.
     ///
     /// ```
     /// use footbridge::{run, scope};
@@ -150,9 +152,13 @@ impl<'scope, T> Scope<'scope, '_, T> {
         R: 'scope,
     {
         let state = self.state();
-        // In a scope that is ending, the future is dropped here.
-        let future = (!state.is_ending()).then_some(future);
-        let cell = state.add(future, is_no_job, value_of);
+        let bound = if state.is_ending() {
+            drop(future);
+            None
+        } else {
+            Some(Bound::new(Box::pin(future), Inherited::current()))
+        };
+        let cell = state.add(bound, None, value_of);
         Child { cell }
     }
 
@@ -192,10 +198,9 @@ impl<'scope, T> Scope<'scope, '_, T> {
             drop(f);
             None
         } else {
-            Some(spawn_blocking(f))
+            Some(Bound::new(Box::pin(spawn_blocking(f)), None))
         };
-        let tell = |job: Pin<&mut BlockingTask<R>>| job.get_mut().tell();
-        let cell = state.add(job, tell, Some);
+        let cell = state.add(job, Some(|job| job.tell()), Some);
         Child { cell }
     }
 
@@ -253,9 +258,4 @@ impl<T> fmt::Debug for Scope<'_, '_, T> {
             .field("ending", &state.is_ending())
             .finish()
     }
-}
-
-/// A future that is no job isn't waited for.
-fn is_no_job<F>(_: Pin<&mut F>) -> bool {
-    false
 }

@@ -11,8 +11,9 @@
 //!
 //! The rule: no future is polled or dropped while the table of the children is borrowed.
 
+use crate::context::bound::Bound;
 use crate::event_loop::slab::Slab;
-use crate::scope::child::{ChildCell, ChildValue, ErasedChild};
+use crate::scope::child::{ChildCell, ChildValue, ErasedChild, Tell};
 use crate::scope::woken::{ChildWaker, WokenQueue};
 use crate::sync::Arc;
 use crate::sync::panics::{Payload, drop_quietly};
@@ -63,8 +64,8 @@ impl<'scope, T> ScopeState<'scope, T> {
     /// Adds a child that counts as woken. In a scope that is ending there is no future, and the child never has a value.
     pub(super) fn add<F, R, M>(
         &self,
-        future: Option<F>,
-        tell: fn(Pin<&mut F>) -> bool,
+        future: Option<Bound<Pin<Box<F>>>>,
+        tell: Option<Tell<F>>,
         value_of: M,
     ) -> Rc<ChildCell<F, R, M>>
     where
@@ -80,7 +81,7 @@ impl<'scope, T> ScopeState<'scope, T> {
         };
         let number = self.spawned.replace(self.spawned.get() + 1);
         let child = Rc::new(ChildCell {
-            future: Cell::new(future.map(Box::pin)),
+            future: Cell::new(future),
             value_of,
             tell,
             value: RefCell::new(ChildValue::Awaited(None)),
