@@ -313,6 +313,10 @@ pub mod model_checking {}
 #[doc = include_str!("../docs/coming-from.md")]
 pub mod coming_from {}
 
+#[cfg(doc)]
+#[doc = include_str!("../docs/stability.md")]
+pub mod stability {}
+
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -165,4 +165,4 @@ pub fn main() {
     println!("those woken before: the other has run when it has yielded {yields} time(s)");
 }
 
-// For real: `src/bridge/gather.rs`, for futures of one type. It polls only what was woken, as here.
+// For real: `src/scope/gather.rs`, for futures of one type. It polls only what was woken, as here.
