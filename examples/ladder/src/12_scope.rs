@@ -165,4 +165,5 @@ pub fn main() {
     println!("those woken before: the other has run when it has yielded {yields} time(s)");
 }
 
-// For real: `src/scope/gather.rs`, for futures of one type. It polls only what was woken, as here.
+// For real: `src/scope/mod.rs` and `src/scope/running.rs`. They add children that spawn children, an error or a panic that
+// ends the scope, and blocking children, for which it waits.

@@ -314,3 +314,60 @@ fn tokens_go_in_the_order_of_the_first_polls() {
         });
     });
 }
+
+#[test]
+fn the_children_of_a_scope_borrow_and_it_waits_for_them() {
+    ends(|| {
+        let (text, mut length) = (String::from("borrowed"), 0);
+        run(scope(async |scope| {
+            scope.spawn(async {
+                yield_now().await;
+                length = text.len();
+            });
+        }));
+        assert_eq!(length, 8);
+    });
+}
+
+#[test]
+fn a_scope_that_is_dropped_drops_its_children() {
+    ends(|| {
+        run(async {
+            let witness = Rc::new(());
+            let mut parent = Box::pin(scope(async |scope| {
+                scope.spawn(async {
+                    let held = witness.clone();
+                    pending::<()>().await;
+                    drop(held);
+                });
+                pending::<()>().await;
+            }));
+            let polled = parent
+                .as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()));
+            assert!(polled.is_pending());
+            assert_eq!(Rc::strong_count(&witness), 2);
+            drop(parent);
+            assert_eq!(Rc::strong_count(&witness), 1);
+        });
+    });
+}
+
+#[test]
+fn a_child_that_wakes_itself_starves_no_other_task() {
+    ends(|| {
+        run(async {
+            let ran = Rc::new(Cell::new(false));
+            let other = ran.clone();
+            spawn(async move { other.set(true) });
+            scope(async |scope| {
+                scope.spawn(async {
+                    while !ran.get() {
+                        yield_now().await;
+                    }
+                });
+            })
+            .await;
+        });
+    });
+}

@@ -2,7 +2,7 @@
 
 use footbridge::time::sleep;
 use footbridge::{
-    Handle, Limiter, Pool, asyncify, check_cancelled, run, spawn, syncify, yield_now,
+    Handle, Limiter, Pool, asyncify, check_cancelled, run, scope, spawn, syncify, yield_now,
 };
 
 type SharedPool = Pool;

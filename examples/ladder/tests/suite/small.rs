@@ -1,7 +1,7 @@
 //! The last stage of the ladder.
 
 use ladder::small::{
-    Handle, Limiter, Pool, asyncify, check_cancelled, run, sleep, spawn, syncify, yield_now,
+    Handle, Limiter, Pool, asyncify, check_cancelled, run, scope, sleep, spawn, syncify, yield_now,
 };
 use std::sync::Arc;
 
