@@ -240,17 +240,34 @@ impl Context {
         });
         before.ok().flatten()
     }
+
+    /// Makes the empty context the current one until the guard is dropped. `None`: it is already.
+    #[inline]
+    pub(crate) fn leave() -> Option<Entered> {
+        let left = CURRENT.try_with(|current| {
+            let is_empty = current.borrow().is_empty();
+            (!is_empty).then(|| Entered(current.take()))
+        });
+        left.ok().flatten()
+    }
 }
 
 /// A guard. Its drop brings back the context that was current before.
 #[must_use]
 pub(crate) struct Entered(Context);
 
+impl Entered {
+    /// Brings that back earlier, until the new guard is dropped.
+    pub(crate) fn bring_back(&self) -> Option<Self> {
+        self.0.enter()
+    }
+}
+
 impl Drop for Entered {
     fn drop(&mut self) {
         let before = mem::take(&mut self.0);
         let left = CURRENT.try_with(|current| current.replace(before));
-        drop(left); // Not the last reference: `enter` borrows one. It is dropped outside the borrow all the same.
+        drop(left); // Outside of the borrow, because it may run user code.
     }
 }
 

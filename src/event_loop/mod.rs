@@ -100,7 +100,7 @@ impl EventLoop {
     pub fn tick(&mut self) -> bool {
         let _host = self.tell_host(false);
         let _current = CurrentLoop::enter(&self.scheduler, "EventLoop::tick");
-        let _no_context = Context::default().enter();
+        let _left = Context::leave();
         self.scheduler.inbox.begin_tick();
         self.begin_turn();
         self.turn(|_| ()) > 0
@@ -218,7 +218,7 @@ impl Drop for EventLoop {
     fn drop(&mut self) {
         // What is dropped here may spawn, wake, abort and post. It finds this loop closed.
         let _current = CurrentLoop::replace(&self.scheduler);
-        let _no_context = Context::default().enter();
+        let _left = Context::leave();
         let (ready, posts) = self.scheduler.close();
         for (key, entry) in self.tasks.take_in_order() {
             self.end_unready(key, entry.task, JoinError::loop_closed());

@@ -3,7 +3,7 @@
 //! The rule: one turn runs only what was ready when it began. So a task that keeps waking itself starves neither the timers
 //! nor the inbox nor the main future. The main future waits in the same queue.
 
-use crate::context;
+use crate::context::{self, Entered};
 use crate::event_loop::EventLoop;
 use crate::event_loop::current::CurrentLoop;
 use crate::event_loop::join_error::JoinError;
@@ -28,14 +28,13 @@ impl EventLoop {
     pub(crate) fn enter<F: Future>(&mut self, future: F, what: &str) -> F::Output {
         let _current = CurrentLoop::enter(&self.scheduler, what);
         // The main future is polled in the context of the caller, and the tasks in those that they have inherited.
-        let outer = context::Context::current();
-        let _no_context = context::Context::default().enter();
+        let outer = context::Context::leave();
         let scheduler = self.scheduler.clone();
         let mut future = pin!(Some(future));
         let _main = scheduler.begin_main();
         if scheduler.len() > 0 {
             scheduler.main.schedule(&scheduler);
-        } else if let Poll::Ready(output) = poll_main(&scheduler, future.as_mut(), &outer) {
+        } else if let Poll::Ready(output) = poll_main(&scheduler, future.as_mut(), outer.as_ref()) {
             // If the ready queue is empty, the main future is polled at once. Many main futures are ready then.
             return output;
         }
@@ -45,7 +44,7 @@ impl EventLoop {
             self.begin_turn();
             let mut output = None;
             let ran = self.turn(|scheduler| {
-                if let Poll::Ready(ready) = poll_main(scheduler, future.as_mut(), &outer) {
+                if let Poll::Ready(ready) = poll_main(scheduler, future.as_mut(), outer.as_ref()) {
                     output = Some(ready);
                 }
             });
@@ -202,9 +201,9 @@ fn poll_task(scheduler: &Scheduler, task: &mut Task, task_waker: &Arc<TaskWaker>
 fn poll_main<F: Future>(
     scheduler: &Scheduler,
     mut future: Pin<&mut Option<F>>,
-    outer: &context::Context,
+    outer: Option<&Entered>,
 ) -> Poll<F::Output> {
-    let _context = outer.enter();
+    let _context = outer.map(Entered::bring_back);
     let waker = waker_ref(&scheduler.main);
     scheduler.main.begin_poll(scheduler, &waker);
     let Some(main) = future.as_mut().as_pin_mut() else {
