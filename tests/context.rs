@@ -6,8 +6,8 @@ mod common;
 use common::{Grenade, foreign_block_on, panic_of, poll_once, until, watched};
 use footbridge::context::Context;
 use footbridge::{
-    Asyncify, BlockingTask, EventLoop, Handle, Limiter, LocalSpawner, Pool, Syncify, asyncify,
-    gather, run, spawn, spawn_blocking, syncify, yield_now,
+    Asyncify, BlockingTask, EventLoop, Handle, Limiter, LocalSpawner, Pool, Portal, Syncify,
+    asyncify, gather, run, spawn, spawn_blocking, syncify, yield_now,
 };
 use std::cell::{Cell, RefCell};
 use std::future::{Future, pending, poll_fn};
@@ -216,6 +216,20 @@ fn calls_from_another_thread_bring_their_own_context_to_the_loop() {
         assert_eq!(in_context(3, || on.wrap(async || id())()), Ok(3));
         drop(stop);
         assert_eq!(portal.join().unwrap(), 1);
+    });
+}
+
+// C8, P1
+#[test]
+fn a_portals_thread_starts_without_a_context_and_each_call_brings_its_callers() {
+    watched(|| {
+        let portal = in_context(1, || Portal::start().unwrap());
+        let seen = || {
+            let call = || async { (id(), spawn(async { id() }).await.unwrap()) };
+            portal.handle().block_on(call)
+        };
+        assert_eq!((seen(), in_context(2, seen)), (Ok((0, 0)), Ok((2, 2))));
+        assert_eq!(seen(), Ok((0, 0)));
     });
 }
 

@@ -34,9 +34,9 @@ use std::mem::{self, ManuallyDrop};
 /// [`asyncify`](crate::asyncify) at the first poll, [`spawn_blocking`](crate::spawn_blocking),
 /// [`run_in_executor`](crate::Handle::run_in_executor), [`spawn`](fn@crate::spawn), [`Handle::spawn`](crate::Handle::spawn),
 /// [`call_soon`](crate::Handle::call_soon), [`block_on`](crate::Handle::block_on) and [`syncify`](crate::syncify), also on a
-/// temporary loop; so does a child of a [`scope`](crate::scope()). The future of [`run`](crate::run) or [`run_until`](crate::EventLoop::run_until) is polled in the context
-/// of the caller. What is polled in place, such as the futures of a [`gather`](crate::gather), is in the context of the
-/// future around it.
+/// temporary loop. So does a child of a [`scope`](crate::scope()). The future of [`run`](crate::run) or
+/// [`run_until`](crate::EventLoop::run_until) is polled in the context of the caller. What is polled in place, such as the
+/// futures of a [`gather`](crate::gather), is in the context of the future around it.
 ///
 /// The context is in force while a job runs or a task is polled, and while their function or future is dropped. (A result
 /// that is dropped unread is dropped in the context of the code that drops it.) Nothing flows back: a job or a task may

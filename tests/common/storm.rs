@@ -4,6 +4,7 @@
 //! counting is std's in both: it takes no step that a scheduler sees.
 
 use crate::world::{ACTORS, DEPTH, PATIENCE, TOO_MUCH_STACK, dawdle, thread};
+use footbridge::context::Context;
 use footbridge::time::{sleep, timeout};
 use footbridge::{
     Asyncify, EventLoop, Handle, Limiter, Permit, Pool, Syncify, SyncifyError, check_cancelled,
@@ -65,19 +66,45 @@ impl Ledger {
     }
 }
 
+/// In the context of all that one actor calls.
+struct Actor(u64);
+
+fn actor() -> Option<u64> {
+    Context::current().get::<Actor>().map(|actor| actor.0)
+}
+
 /// Rides in closures, futures and results; each has to be dropped, once.
-struct Capture(Arc<Ledger>);
+struct Capture(Arc<Ledger>, Option<u64>);
 
 impl Capture {
     fn new(ledger: &Arc<Ledger>) -> Self {
         ledger.captures_made.fetch_add(1, Relaxed);
-        Self(ledger.clone())
+        let actor = actor();
+        ledger.check(
+            actor.is_some(),
+            "what an actor called runs without its context",
+        );
+        Self(ledger.clone(), actor)
+    }
+
+    /// What it rides in runs.
+    fn arrived(&self) {
+        self.0.check(
+            actor() == self.1,
+            "a call runs in another context than it was made in",
+        );
     }
 }
 
 impl Drop for Capture {
     fn drop(&mut self) {
         self.0.captures_gone.fetch_add(1, Relaxed);
+        // A result that is dropped unread is dropped without a context.
+        let is_its_own = actor().is_none_or(|actor| Some(actor) == self.1);
+        self.0.check(
+            is_its_own,
+            "a call was dropped in another context than it was made in",
+        );
     }
 }
 
@@ -145,7 +172,10 @@ fn act(sky: Sky, random: Random, depth: u64) -> Pin<Box<dyn Future<Output = ()>>
         match kind {
             0 => yield_now().await,
             1 => {
-                let job = call.wrap(move |n: u64, capture: Capture| (n + 1, capture));
+                let job = call.wrap(move |n: u64, capture: Capture| {
+                    capture.arrived();
+                    (n + 1, capture)
+                });
                 let (answer, _capture) = job(n, capture).await;
                 sky.ledger
                     .check(answer == n + 1, "a call got another call's answer");
@@ -201,7 +231,10 @@ fn act(sky: Sky, random: Random, depth: u64) -> Pin<Box<dyn Future<Output = ()>>
             8 | 9 => {
                 // Down to a worker, and back up.
                 let (there, random) = (sky.clone(), random.split());
-                let job = call.wrap(move |_: Capture| go_home(&there, random.split(), depth - 1));
+                let job = call.wrap(move |capture: Capture| {
+                    go_home(&there, random.split(), depth - 1);
+                    capture.arrived();
+                });
                 job(capture).await;
             }
             10 => {
@@ -392,7 +425,7 @@ fn go_home(sky: &Sky, random: Random, depth: u64) {
             let (up, random) = (up.clone(), random.split());
             async move {
                 act(up, random, depth).await;
-                drop(capture);
+                capture.arrived();
             }
         })(Capture::new(&ledger)),
         1 => sky.home.block_on(move || act(up, random, depth)),
@@ -443,7 +476,12 @@ pub fn round(ledger: &Arc<Ledger>, random: &Random, watch: impl FnOnce(&Pool)) {
         home_thread: thread::current().id(),
     });
     let actors: Vec<_> = (0..ACTORS.start + random.below(ACTORS.end - ACTORS.start))
-        .map(|_| event_loop.spawn(act(sky.clone(), random.split(), random.below(DEPTH))))
+        .map(|number| {
+            let actor = act(sky.clone(), random.split(), random.below(DEPTH));
+            Context::default()
+                .with(Actor(number))
+                .run(|| event_loop.spawn(actor))
+        })
         .collect();
     let end = random.below(10);
     let shut = (end == 0).then(|| {
