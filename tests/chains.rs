@@ -4,6 +4,7 @@
 mod common;
 
 use common::{poll_once, until, watched};
+use footbridge::context::Context;
 use footbridge::{
     Asyncify, BlockingTask, EventLoop, JoinHandle, Limiter, Pool, SendJoinHandle, asyncify,
 };
@@ -66,6 +67,31 @@ fn a_long_chain_of_calls_that_each_captured_the_one_before_is_gone_when_the_drop
         let gone = Arc::new(AtomicUsize::new(0));
         drop(chain_of_captures(&pool, LONG, &gone));
         assert_eq!(gone.load(SeqCst), LONG);
+    });
+}
+
+// Decisions 1, 20
+#[test]
+fn one_of_calls_that_each_came_with_a_context_goes_too() {
+    struct Seen(Arc<AtomicUsize>);
+    impl Drop for Seen {
+        fn drop(&mut self) {
+            let number = Context::current().get::<usize>();
+            self.0.fetch_add(*number.unwrap(), SeqCst);
+        }
+    }
+    on_a_small_stack(|| {
+        let (pool, _go) = busy_pool();
+        let seen = Arc::new(AtomicUsize::new(0));
+        let context = Context::default().carry(|| |step: &mut dyn FnMut()| step());
+        let mut task = pool.spawn_blocking(|| ());
+        for number in 1..=LONG {
+            let last = Seen(seen.clone());
+            let submit = || pool.spawn_blocking(move || drop((task, last)));
+            task = context.with(number).run(submit);
+        }
+        drop(task);
+        assert_eq!(seen.load(SeqCst), LONG * (LONG + 1) / 2, "each in its own");
     });
 }
 
