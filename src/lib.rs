@@ -298,6 +298,10 @@ pub use scope::{Scope, scope};
 pub mod internals;
 
 #[cfg(doc)]
+#[doc = include_str!("../docs/embedding.md")]
+pub mod embedding {}
+
+#[cfg(doc)]
 #[doc = include_str!("../docs/how-it-works.md")]
 pub mod how_it_works {}
 
