@@ -1,8 +1,11 @@
-//! What `asyncify` is for: a blocking call made directly stops everything else on the event loop.
+//! What `asyncify` is for: a blocking call made directly stops everything else on the event loop. And `on_blocked`, which
+//! tells the line that spawned what blocks, while it does.
 //!
 //!     cargo run --example blocked_loop
+//!
+//! The same for any program, without a change: FOOTBRIDGE_BLOCKED=100ms cargo run
 
-use footbridge::{asyncify, run, spawn, time};
+use footbridge::{EventLoop, asyncify, spawn, time};
 use std::{cell::Cell, rc::Rc, thread, time::Duration};
 
 const WORK: Duration = Duration::from_millis(300);
@@ -10,7 +13,7 @@ const TICK: Duration = Duration::from_millis(10);
 const TICKS: u32 = 5;
 
 /// How often a ticker that runs beside `work` gets to tick before `work` is done.
-async fn ticks_during(work: impl Future<Output = ()>) -> u32 {
+async fn ticks_during<T>(work: impl Future<Output = T>) -> u32 {
     let ticks = Rc::new(Cell::new(0));
     let counter = ticks.clone();
     // A task stays on its loop's thread, so it may hold an `Rc`. Dropping the handle lets it run on.
@@ -25,9 +28,12 @@ async fn ticks_during(work: impl Future<Output = ()>) -> u32 {
 }
 
 fn main() {
-    run(async {
-        // Broken: the thread that sleeps here is the one that runs the ticker.
-        let ticks = ticks_during(async { thread::sleep(WORK) }).await;
+    let mut event_loop = EventLoop::builder()
+        .on_blocked(Duration::from_millis(100), |blocked| println!("{blocked}"))
+        .build();
+    event_loop.run_until(async {
+        // Broken: the thread that sleeps here is the one that runs the ticker. This line is told.
+        let ticks = ticks_during(spawn(async { thread::sleep(WORK) })).await;
         println!("thread::sleep: {ticks} of {TICKS} ticks");
 
         // The same work on a worker thread.

@@ -219,6 +219,7 @@
 //!     current  scheduler                            the loop that this thread runs; what a loop does next
 //!     ready_queue  timers  inbox                    the order of ready tasks; timers; posts
 //!     task_slab  slab  table                        the tables of tasks and timers
+//!     watched                                       a loop that is watched
 //!     task  task_waker                              a future on the loop; what a wake does
 //!     joins  join_handle  join_error                how a task's result gets to what waits for it on the loop's thread
 //!     join_cell  send_join_handle                   and to what waits for it on another thread
@@ -231,8 +232,12 @@
 //!     job  refusal                                  what the pool knows of a job, and why it may not run it
 //! context/      what goes along with every call
 //!     inherited  bound                              what a hop takes along; a function or a future in its context
+//! observe/      what a program does, shown
+//!     blocked  monitor  pulse                       who blocks a loop; the thread that watches; what a loop tells it
+//!     sites                                         lines of the source, as numbers
 //! sync/         the one door to shared memory
-//!     native  model  deque  wake  thread_state      std, parking_lot and crossbeam-deque; or loom
+//!     native  model  deque  wake                    std, parking_lot and crossbeam-deque; or loom
+//!     thread_state  system_calls                    what the system says about a thread
 //!     parker  backoff  panics                       sleeping, spinning before it, users' code that may panic
 //! ```
 //!
@@ -262,6 +267,7 @@ mod scope;
 mod bridge;
 pub mod context;
 mod event_loop;
+mod observe;
 mod pool;
 mod sync;
 
@@ -283,6 +289,7 @@ pub use event_loop::join_handle::JoinHandle;
 pub use event_loop::send_join_handle::SendJoinHandle;
 pub use event_loop::spawner::{LocalSpawner, spawn};
 pub use event_loop::time;
+pub use observe::blocked::Blocked;
 pub use pool::builder::PoolBuilder;
 pub use pool::shutdown::{RunningJob, StillRunning};
 pub use pool::{Pool, PoolStats};

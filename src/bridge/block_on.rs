@@ -21,10 +21,14 @@ use std::cell::Cell;
 use std::fmt;
 use std::future::{Future, IntoFuture, poll_fn};
 use std::io;
+use std::panic::Location;
 use std::task::{Context, Poll};
 
 /// Runs the async function on a temporary loop on this thread.
-pub(crate) fn run_here<M, F>(make: M) -> Result<F::Output, SyncifyError>
+pub(crate) fn run_here<M, F>(
+    make: M,
+    at: &'static Location<'static>,
+) -> Result<F::Output, SyncifyError>
 where
     M: FnOnce() -> F + 'static,
     F: IntoFuture + 'static,
@@ -32,21 +36,23 @@ where
 {
     let mut event_loop = loop_cache::take();
     let Some(call) = current_call() else {
-        let output = event_loop.run_until(async { make().await });
+        let output = event_loop.enter(async { make().await }, "syncify", at);
         loop_cache::keep(event_loop);
         return Ok(output);
     };
     // If this thread runs a job, a cancel of that job drops the future on this thread.
     let task = match WaitTracker::new(Some(call.clone()), true) {
-        Some(watch) => event_loop.spawn(watched(watch, Box::pin(async { make().await }))),
-        None => event_loop.spawn(async { make().await }),
+        Some(watch) => event_loop
+            .spawner()
+            .spawn_at(at, watched(watch, Box::pin(async { make().await }))),
+        None => event_loop.spawner().spawn_at(at, async { make().await }),
     };
     let task = task.into_send();
     let nested = Nested::Function(task.cell.clone());
     if call.call_state().begin_wait(nested).is_err() {
         return Err(SyncifyError::Cancelled);
     }
-    let result = event_loop.run_until(task);
+    let result = event_loop.enter(task, "syncify", at);
     call.call_state().end_wait();
     loop_cache::keep(event_loop);
     finish(result)
@@ -89,13 +95,14 @@ impl Handle {
     ///     assert_eq!(job.await, Ok(42));
     /// });
     /// ```
+    #[track_caller]
     pub fn block_on<M, F>(&self, make: M) -> Result<F::Output, SyncifyError>
     where
         M: FnOnce() -> F + Send + 'static,
         F: Future + 'static,
         F::Output: Send + 'static,
     {
-        wait_for(self, make)
+        wait_for(self, make, Location::caller())
     }
 }
 
@@ -148,7 +155,11 @@ impl<T: Send + 'static> SendJoinHandle<T> {
 }
 
 /// Runs the async function on `home` and waits for it. The worker's slot is released meanwhile.
-pub(crate) fn wait_for<M, F>(home: &Handle, make: M) -> Result<F::Output, SyncifyError>
+pub(crate) fn wait_for<M, F>(
+    home: &Handle,
+    make: M,
+    at: &'static Location<'static>,
+) -> Result<F::Output, SyncifyError>
 where
     M: FnOnce() -> F + Send + 'static,
     F: IntoFuture + 'static,
@@ -165,7 +176,7 @@ where
     }
     let _slot = slot::try_release().ok_or(SyncifyError::PoolExhausted)?;
     let Some(call) = current_call() else {
-        let task = home.spawn(|| {
+        let task = home.spawn_at(at, || {
             current::expect_answer(); // This thread may call again soon.
             make().into_future()
         });
@@ -180,9 +191,9 @@ where
     let make = move || polled_for(on_behalf_of, make);
     let is_at_home = call.call_state().home().is_some_and(|own| own.is(home));
     let task = if is_at_home {
-        home.spawn_nested(make)
+        home.spawn_nested(at, make)
     } else {
-        home.spawn(make)
+        home.spawn_at(at, make)
     };
     // If the cancel comes later, it finds the task. If it came before, `begin_wait` fails.
     let nested = Nested::Function(task.cell.clone());

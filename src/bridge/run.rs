@@ -4,6 +4,7 @@ use crate::bridge::call::current_call;
 use crate::bridge::deadlock::{WaitTracker, watched};
 use crate::event_loop::loop_cache;
 use std::future::{Future, poll_fn};
+use std::panic::Location;
 use std::pin::Pin;
 use std::task::Poll;
 
@@ -33,9 +34,9 @@ pub fn run<F: Future>(main: F) -> F::Output {
         // As one type for all main futures: few run in a job that holds a token.
         Some(watch) => {
             let main: Pin<Box<dyn Future<Output = F::Output> + '_>> = Box::pin(main);
-            event_loop.enter(watched(watch, main), what)
+            event_loop.enter(watched(watch, main), what, Location::caller())
         }
-        None => event_loop.enter(main, what),
+        None => event_loop.enter(main, what, Location::caller()),
     };
     loop_cache::keep(event_loop);
     output

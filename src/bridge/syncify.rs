@@ -17,6 +17,7 @@ use crate::bridge::block_on::{SyncifyError, run_here, wait_for};
 use crate::event_loop::current;
 use crate::event_loop::handle::Handle;
 use std::future::IntoFuture;
+use std::panic::Location;
 
 /// Makes a blocking function of an async one: a call of it, in a job on a worker thread, runs `g` on the event loop that
 /// the job came from and waits for its result.
@@ -87,6 +88,7 @@ use std::future::IntoFuture;
 ///     assert_eq!(DONE.get(), 3);
 /// });
 /// ```
+#[track_caller]
 pub fn syncify<F, Args>(g: F) -> F::Blocking
 where
     F: AsyncFunction<Args>,
@@ -165,14 +167,15 @@ impl Syncify {
     }
 
     /// Makes a blocking function of `g`, as [`syncify`] does. [`Syncify`] has an example.
+    #[track_caller]
     pub fn wrap<F, Args>(&self, g: F) -> F::Blocking
     where
         F: AsyncFunction<Args>,
     {
-        g.into_blocking(self.clone())
+        g.into_blocking(self.clone(), Location::caller())
     }
 
-    fn call<M, F>(&self, make: M) -> Result<F::Output, SyncifyError>
+    fn call<M, F>(&self, make: M, at: &'static Location<'static>) -> Result<F::Output, SyncifyError>
     where
         M: FnOnce() -> F + Send + 'static,
         F: IntoFuture + 'static,
@@ -182,9 +185,9 @@ impl Syncify {
             return Err(SyncifyError::OnLoopThread);
         }
         match self.on.clone().or_else(Handle::try_current) {
-            Some(home) => wait_for(&home, make),
+            Some(home) => wait_for(&home, make, at),
             None if self.raise_sync_error => Err(SyncifyError::NotOnWorkerThread),
-            None => run_here(make),
+            None => run_here(make, at),
         }
     }
 }
@@ -227,7 +230,7 @@ pub trait AsyncFunction<Args>: sealed::Sealed<Args> {
     type Blocking;
 
     #[doc(hidden)]
-    fn into_blocking(self, options: Syncify) -> Self::Blocking;
+    fn into_blocking(self, options: Syncify, at: &'static Location<'static>) -> Self::Blocking;
 }
 
 mod sealed {
@@ -255,10 +258,10 @@ macro_rules! async_function {
             type Blocking = Box<dyn Fn($($Arg),*) -> Result<Fut::Output, SyncifyError> + Send>;
 
             #[allow(non_snake_case, reason = "a parameter has the name of its type")]
-            fn into_blocking(self, options: Syncify) -> Self::Blocking {
+            fn into_blocking(self, options: Syncify, at: &'static Location<'static>) -> Self::Blocking {
                 Box::new(move |$($Arg),*| {
                     let g = self.clone();
-                    options.call(move || g($($Arg),*))
+                    options.call(move || g($($Arg),*), at)
                 })
             }
         }

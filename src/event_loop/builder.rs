@@ -3,6 +3,8 @@
 use crate::event_loop::EventLoop;
 use crate::event_loop::inbox::Hook;
 use crate::event_loop::scheduler::{Inbox, Scheduler};
+use crate::observe;
+use crate::observe::blocked::{Blocked, BlockedHook};
 use crate::pool::Pool;
 use crate::sync::backoff::SPIN_TIME;
 use std::fmt;
@@ -43,6 +45,7 @@ pub struct EventLoopBuilder {
     spin_time: Duration,
     hook: Option<Hook>,
     pool: Option<Pool>,
+    on_blocked: Option<(Duration, BlockedHook)>,
 }
 
 impl Default for EventLoopBuilder {
@@ -51,6 +54,7 @@ impl Default for EventLoopBuilder {
             spin_time: SPIN_TIME,
             hook: None,
             pool: None,
+            on_blocked: None,
         }
     }
 }
@@ -111,13 +115,47 @@ impl EventLoopBuilder {
         self
     }
 
+    /// If the loop is blocked for longer than `after`, `hook` is told which line spawned what blocks it: while it does,
+    /// again at twice that time, at four times and so on, and once when it is over. [`Blocked`] has an example.
+    ///
+    /// The loop is blocked while one poll of a task or of the main future runs, one callback, or one drop of a task. A loop
+    /// that sleeps isn't blocked. `after` is a millisecond at the least.
+    ///
+    /// `hook` runs on a thread that watches all such loops, with no lock held. Meanwhile that thread watches none, so the
+    /// hook should be short. If it panics, the panic hook reports it, and the watch goes on. Once the loop has been dropped,
+    /// no call of the hook begins. The thread ends with the last watched loop. While all of them sleep, it never wakes.
+    ///
+    /// To watch each loop of a program without a change of its code, set `FOOTBRIDGE_BLOCKED` in its environment, to `100ms`
+    /// say. What a hook would be told is printed on stderr then. It is read when the first loop is made. A loop with
+    /// a hook of its own keeps that.
+    ///
+    /// Only the last hook of a builder counts. Under `--cfg footbridge_loom`, no loop is watched. After a fork, none is
+    /// watched in the child. If the system refuses the thread, it is asked again when the next such loop is made.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// let mut event_loop = footbridge::EventLoop::builder()
+    ///     .on_blocked(Duration::from_millis(100), |blocked| eprintln!("{blocked}"))
+    ///     .build();
+    /// event_loop.run_until(async { std::thread::sleep(Duration::from_secs(1)) });
+    /// // thread main: the loop has been blocked for 0.10 s by what was spawned at src/main.rs:6:12 (in clock_nanosleep)
+    /// // thread main: the loop has been blocked for 0.20 s by what was spawned at src/main.rs:6:12 (in clock_nanosleep)
+    /// // ..
+    /// ```
+    pub fn on_blocked(
+        mut self,
+        after: Duration,
+        hook: impl Fn(&Blocked) + Send + Sync + 'static,
+    ) -> Self {
+        self.on_blocked = Some((after, Box::new(hook)));
+        self
+    }
+
     /// Makes the loop. It belongs to this thread. [`EventLoopBuilder`] has an example.
     pub fn build(self) -> EventLoop {
-        EventLoop::of(Scheduler::new(Inbox::new(
-            self.spin_time,
-            self.hook,
-            self.pool,
-        )))
+        let inbox = Inbox::new(self.spin_time, self.hook, self.pool);
+        EventLoop::of(Scheduler::new(inbox, observe::watch(self.on_blocked)))
     }
 }
 

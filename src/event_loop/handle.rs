@@ -9,9 +9,11 @@ use crate::event_loop::join_cell::JoinCell;
 use crate::event_loop::remote_spawn::RemoteSpawn;
 use crate::event_loop::scheduler::{Inbox, Post, Scheduler};
 use crate::event_loop::send_join_handle::SendJoinHandle;
+use crate::observe::sites::Site;
 use crate::sync::{Arc, unwind_safe};
 use std::fmt;
 use std::future::Future;
+use std::panic::Location;
 
 /// Reaches an event loop from anywhere: any thread may spawn on it, call into it or wait for it.
 ///
@@ -49,28 +51,48 @@ impl Handle {
     ///     assert_eq!(task.join().unwrap().await.unwrap(), "made on the loop");
     /// });
     /// ```
+    #[track_caller]
     pub fn spawn<M, F>(&self, make: M) -> SendJoinHandle<F::Output>
     where
         M: FnOnce() -> F + Send + 'static,
         F: Future + 'static,
         F::Output: Send + 'static,
     {
-        self.spawn_by(Inbox::post_call, make)
+        self.spawn_at(Location::caller(), make)
     }
 
-    /// For a wait of the loop's own job. It belongs to what runs already, so only a loop that has ended refuses it.
-    pub(crate) fn spawn_nested<M, F>(&self, make: M) -> SendJoinHandle<F::Output>
+    /// As [`spawn`](Self::spawn). The task counts as spawned at this place.
+    pub(crate) fn spawn_at<M, F>(
+        &self,
+        spawned_at: &'static Location<'static>,
+        make: M,
+    ) -> SendJoinHandle<F::Output>
     where
         M: FnOnce() -> F + Send + 'static,
         F: Future + 'static,
         F::Output: Send + 'static,
     {
-        self.spawn_by(Inbox::post, make)
+        self.spawn_by(Inbox::post_call, spawned_at, make)
+    }
+
+    /// For a wait of the loop's own job. It belongs to what runs already, so only a loop that has ended refuses it.
+    pub(crate) fn spawn_nested<M, F>(
+        &self,
+        spawned_at: &'static Location<'static>,
+        make: M,
+    ) -> SendJoinHandle<F::Output>
+    where
+        M: FnOnce() -> F + Send + 'static,
+        F: Future + 'static,
+        F::Output: Send + 'static,
+    {
+        self.spawn_by(Inbox::post, spawned_at, make)
     }
 
     fn spawn_by<M, F>(
         &self,
         post: impl FnOnce(&Inbox, Post) -> Result<(), Post>,
+        spawned_at: &'static Location<'static>,
         make: M,
     ) -> SendJoinHandle<F::Output>
     where
@@ -82,7 +104,10 @@ impl Handle {
         let cell = Arc::new(JoinCell::new(self.inbox.clone()));
         let remote_spawn = RemoteSpawn(Some((cell.clone(), make)));
         // If the loop refuses the closure, it is dropped here. Its drop completes the cell.
-        let make_task = move |scheduler: &Scheduler| remote_spawn.make_task(scheduler);
+        let make_task = move |scheduler: &Scheduler| {
+            scheduler.begin_step(|| Site::of(spawned_at));
+            remote_spawn.make_task(scheduler, spawned_at)
+        };
         let _ = post(&self.inbox, Post::Callback(Box::new(make_task)));
         SendJoinHandle { cell }
     }
@@ -99,12 +124,15 @@ impl Handle {
     /// let handle = run(async { Handle::current() });
     /// assert!(!handle.call_soon(|| ()), "that loop has ended");
     /// ```
+    #[track_caller]
     pub fn call_soon<F>(&self, f: F) -> bool
     where
         F: FnOnce() + Send + 'static,
     {
         let f = Bound::new(f, Inherited::current());
-        let call = move |_: &Scheduler| {
+        let spawned_at = Location::caller();
+        let call = move |scheduler: &Scheduler| {
+            scheduler.begin_step(|| Site::of(spawned_at));
             f.release(|f| f());
             None
         };
@@ -144,6 +172,7 @@ impl fmt::Debug for Handle {
 
 #[cfg(feature = "futures-task")]
 impl futures_task::Spawn for Handle {
+    #[track_caller]
     fn spawn_obj(
         &self,
         future: futures_task::FutureObj<'static, ()>,

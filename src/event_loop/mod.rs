@@ -22,6 +22,7 @@ pub(crate) mod task_waker;
 pub mod time;
 pub(crate) mod timers;
 pub(crate) mod turn;
+pub(crate) mod watched;
 
 use crate::context::Context;
 use crate::event_loop::current::CurrentLoop;
@@ -31,10 +32,12 @@ use crate::event_loop::join_handle::JoinHandle;
 use crate::event_loop::scheduler::Scheduler;
 use crate::event_loop::spawner::LocalSpawner;
 use crate::event_loop::task_slab::TaskSlab;
+use crate::observe::sites::Site;
 use crate::sync::now;
 use crate::sync::panics::drop_quietly;
 use std::fmt;
 use std::future::Future;
+use std::panic::Location;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -81,7 +84,7 @@ impl EventLoop {
     pub fn run_until<F: Future>(&mut self, future: F) -> F::Output {
         // Dropped last. If something is still ready then, the host is told to tick.
         let _host = self.tell_host(true);
-        self.enter(future, "EventLoop::run_until")
+        self.enter(future, "EventLoop::run_until", Location::caller())
     }
 
     /// Runs one turn: what was ready when it began. Never waits. For a host with a main loop of its own. `true` if it ran
@@ -101,6 +104,8 @@ impl EventLoop {
         let _host = self.tell_host(false);
         let _current = CurrentLoop::enter(&self.scheduler, "EventLoop::tick");
         let _left = Context::leave();
+        let scheduler = self.scheduler.clone();
+        let _awake = scheduler.keep_awake();
         self.scheduler.inbox.begin_tick();
         self.begin_turn();
         self.turn(|_| ()) > 0
@@ -136,6 +141,7 @@ impl EventLoop {
     }
 
     /// Spawns a task. It runs when the loop runs. It need not be `Send`. [`EventLoop`] has an example.
+    #[track_caller]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + 'static,
@@ -219,14 +225,22 @@ impl Drop for EventLoop {
         // What is dropped here may spawn, wake, abort and post. It finds this loop closed.
         let _current = CurrentLoop::replace(&self.scheduler);
         let _left = Context::leave();
+        self.scheduler.tell_awake();
         let (ready, posts) = self.scheduler.close();
         for (key, entry) in self.tasks.take_in_order() {
+            self.scheduler.begin_step(|| entry.site());
             self.end_unready(key, entry.task, JoinError::loop_closed());
+            self.scheduler.end_step();
         }
-        ready.drop_all(|key, task| self.end_unready(key, task, JoinError::loop_closed()));
+        ready.drop_all(|key, new| {
+            self.scheduler.begin_step(|| Site::of(new.spawned_at));
+            self.end_unready(key, new.task, JoinError::loop_closed());
+            self.scheduler.end_step();
+        });
         posts.into_iter().for_each(drop_quietly);
         let timers = self.scheduler.timers.take();
         timers.into_targets().for_each(drop_quietly);
+        self.scheduler.tell_ended();
     }
 }
 

@@ -5,13 +5,13 @@
 //! the same order. Without the side queues an entry has 24 bytes and a drop, and a turn costs a third more.
 
 use crate::event_loop::scheduler::Scheduler;
-use crate::event_loop::task::Task;
+use crate::event_loop::task::NewTask;
 use crate::sync::panics::drop_quietly;
 use std::collections::VecDeque;
 
 /// A callback from another thread. If it returns a task and its key, the loop polls that at once: the callback waited in the
 /// queue already.
-pub(crate) type Callback = Box<dyn FnOnce(&Scheduler) -> Option<(u32, Task)> + Send>;
+pub(crate) type Callback = Box<dyn FnOnce(&Scheduler) -> Option<(u32, NewTask)> + Send>;
 
 /// An entry of the ready queue.
 #[derive(Clone, Copy)]
@@ -33,7 +33,7 @@ pub(crate) struct ReadyQueue {
     aborted: VecDeque<u32>,
     /// Keys of tasks that woke themselves while they were polled.
     yielded: VecDeque<ReadyEntry>,
-    spawned: VecDeque<Task>,
+    spawned: VecDeque<NewTask>,
     callbacks: VecDeque<Callback>,
 }
 
@@ -74,7 +74,7 @@ impl ReadyQueue {
         }
     }
 
-    pub(crate) fn push_spawned(&mut self, key: u32, task: Task) {
+    pub(crate) fn push_spawned(&mut self, key: u32, task: NewTask) {
         self.spawned.push_back(task);
         self.entries.push_back(ReadyEntry::Spawned(key));
     }
@@ -103,7 +103,7 @@ impl ReadyQueue {
         self.entries.len() + self.yielded.len()
     }
 
-    pub(crate) fn take_spawned(&mut self) -> Option<Task> {
+    pub(crate) fn take_spawned(&mut self) -> Option<NewTask> {
         let task = self.spawned.pop_front();
         if self.spawned.is_empty() && self.spawned.capacity() > SMALL {
             self.spawned = VecDeque::new(); // After a burst, the tasks may live for long.
@@ -133,7 +133,7 @@ impl ReadyQueue {
     }
 
     /// Drops everything, in order. `drop_task` gets the tasks.
-    pub(crate) fn drop_all(mut self, mut drop_task: impl FnMut(u32, Task)) {
+    pub(crate) fn drop_all(mut self, mut drop_task: impl FnMut(u32, NewTask)) {
         for entry in self.entries {
             match entry {
                 ReadyEntry::Woken(_) | ReadyEntry::Aborted(_) => {}
@@ -152,11 +152,14 @@ impl ReadyQueue {
 mod tests {
     use super::{ReadyEntry, ReadyQueue, SMALL};
     use crate::event_loop::task;
+    use std::panic::Location;
 
     #[test]
     fn after_a_burst_the_buffers_are_small_again() {
         let mut ready = ReadyQueue::default();
-        let spawn = |ready: &mut ReadyQueue| ready.push_spawned(0, task::new(async {}));
+        let spawn = |ready: &mut ReadyQueue| {
+            ready.push_spawned(0, task::new(async {}, Location::caller()));
+        };
         for _ in 0..2 * SMALL {
             spawn(&mut ready);
         }

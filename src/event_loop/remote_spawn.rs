@@ -7,10 +7,11 @@ use crate::context::bound::Bound;
 use crate::event_loop::join_cell::{ErasedCell, JoinCell};
 use crate::event_loop::join_error::JoinError;
 use crate::event_loop::scheduler::Scheduler;
-use crate::event_loop::task::{self, Task};
+use crate::event_loop::task::{self, NewTask};
 use crate::sync::Arc;
 use crate::sync::panics::{catch_panic, drop_quietly};
 use std::future::Future;
+use std::panic::Location;
 
 /// The closure and its cell.
 pub(super) struct RemoteSpawn<M, T: Send + 'static>(
@@ -19,7 +20,11 @@ pub(super) struct RemoteSpawn<M, T: Send + 'static>(
 
 impl<M, T: Send> RemoteSpawn<M, T> {
     /// The task and its key. `None` if it was aborted before, or if `make` panicked.
-    pub(super) fn make_task<F>(mut self, scheduler: &Scheduler) -> Option<(u32, Task)>
+    pub(super) fn make_task<F>(
+        mut self,
+        scheduler: &Scheduler,
+        spawned_at: &'static Location<'static>,
+    ) -> Option<(u32, NewTask)>
     where
         M: FnOnce() -> F,
         F: Future<Output = T> + 'static,
@@ -34,7 +39,8 @@ impl<M, T: Send> RemoteSpawn<M, T> {
             Ok((future, inherited)) => {
                 let key = scheduler.joins.borrow_mut().insert(false);
                 cell.attach(key, scheduler);
-                Some((key, task::in_context(task::new(future), inherited)))
+                let new = task::new(future, spawned_at);
+                Some((key, task::in_context(new, inherited)))
             }
             Err(payload) => {
                 cell.complete(Err(JoinError::panic(payload)));

@@ -10,9 +10,10 @@ use crate::event_loop::join_cell::ErasedCell;
 use crate::event_loop::join_error::JoinError;
 use crate::event_loop::joins::Joins;
 use crate::event_loop::ready_queue::{Callback, ReadyEntry, ReadyQueue, SMALL};
-use crate::event_loop::task::{self, Task, failed};
+use crate::event_loop::task::{self, NewTask, failed};
 use crate::event_loop::task_waker::{MAIN_KEY, NO_KEY, TaskWaker};
 use crate::event_loop::timers::{TimerKey, TimerTarget, Timers};
+use crate::observe::pulse::Pulse;
 use crate::sync::panics::drop_quietly;
 use crate::sync::{Arc, now};
 use std::cell::{Cell, RefCell};
@@ -58,10 +59,12 @@ pub(crate) struct Scheduler {
     closed: Cell<bool>,
     /// An answer may come soon: a task waits for a job, or a blocked thread called in. `Inbox::sleep` reads and clears it.
     pub(crate) is_answer_due: Cell<bool>,
+    /// `None`: the loop isn't watched.
+    pub(super) pulse: Option<Arc<Pulse>>,
 }
 
 impl Scheduler {
-    pub(crate) fn new(inbox: Inbox) -> Self {
+    pub(crate) fn new(inbox: Inbox, pulse: Option<Arc<Pulse>>) -> Self {
         let inbox = Arc::new(inbox);
         Self {
             main: Arc::new(TaskWaker::new(inbox.clone(), NO_KEY)),
@@ -74,20 +77,21 @@ impl Scheduler {
             spare_homes: RefCell::default(),
             closed: Cell::new(false),
             is_answer_due: Cell::new(false),
+            pulse,
         }
     }
 
     /// Adds a task, which has a handle of the loop's own, and inherits the current context. Returns its key. If the loop has
     /// ended, drops the task.
-    pub(crate) fn spawn(&self, task: Task) -> u32 {
-        let mut task = task::in_context(task, Inherited::current());
+    pub(crate) fn spawn(&self, new: NewTask) -> u32 {
+        let mut new = task::in_context(new, Inherited::current());
         let key = self.joins.borrow_mut().insert(true);
         if self.closed.get() {
-            task.as_mut().drop_future();
+            new.task.as_mut().drop_future();
             let outcome = failed(JoinError::loop_closed());
             self.joins.borrow_mut().end(key, outcome); // Kept for the handle.
         } else {
-            self.ready.borrow_mut().push_spawned(key, task);
+            self.ready.borrow_mut().push_spawned(key, new);
         }
         key
     }
@@ -169,7 +173,7 @@ impl Scheduler {
         self.ready.borrow().due()
     }
 
-    pub(crate) fn take_spawned(&self) -> Option<Task> {
+    pub(crate) fn take_spawned(&self) -> Option<NewTask> {
         self.ready.borrow_mut().take_spawned()
     }
 
@@ -296,7 +300,7 @@ mod tests {
 
     #[test]
     fn a_waker_without_data_is_not_taken_for_a_task_that_is_polled() {
-        let scheduler = Scheduler::new(Inbox::new(Duration::ZERO, None, None));
+        let scheduler = Scheduler::new(Inbox::new(Duration::ZERO, None, None), None);
         assert_eq!(Waker::noop().data().addr(), 0);
         assert_eq!(scheduler.key_of(Waker::noop()), None);
     }
@@ -304,7 +308,7 @@ mod tests {
     #[cfg(feature = "futures-task")]
     #[test]
     fn a_waker_with_the_same_data_and_other_functions_is_another_ones() {
-        let scheduler = Scheduler::new(Inbox::new(Duration::ZERO, None, None));
+        let scheduler = Scheduler::new(Inbox::new(Duration::ZERO, None, None), None);
         let other = futures_task::noop_waker();
         assert_eq!(other.data(), Waker::noop().data());
         scheduler.polling.set((3, super::identity(&other)));
@@ -314,7 +318,7 @@ mod tests {
 
     #[test]
     fn a_loop_whose_timer_is_gone_is_as_good_as_new() {
-        let scheduler = Rc::new(Scheduler::new(Inbox::new(Duration::ZERO, None, None)));
+        let scheduler = Rc::new(Scheduler::new(Inbox::new(Duration::ZERO, None, None), None));
         let (home, timer) = scheduler.set_timer(now(), Waker::noop());
         assert!(!scheduler.is_pristine(0));
         scheduler.remove_timer(timer);
@@ -324,7 +328,7 @@ mod tests {
 
     #[test]
     fn a_loop_keeps_a_bounded_number_of_references_for_later_timers() {
-        let scheduler = Scheduler::new(Inbox::new(Duration::ZERO, None, None));
+        let scheduler = Scheduler::new(Inbox::new(Duration::ZERO, None, None), None);
         for _ in 0..10 * SMALL {
             scheduler.keep_home(scheduler.inbox.clone());
         }

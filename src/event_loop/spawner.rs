@@ -6,6 +6,7 @@ use crate::event_loop::scheduler::Scheduler;
 use crate::event_loop::task;
 use std::fmt;
 use std::future::Future;
+use std::panic::Location;
 use std::rc::Rc;
 
 /// Spawns a task on the current loop: the one that this thread runs. The task never starts inside this call. It need not
@@ -37,7 +38,7 @@ where
              or use Handle::spawn from other threads"
         );
     };
-    let key = scheduler.spawn(task::new(future));
+    let key = scheduler.spawn(task::new(future, Location::caller()));
     JoinHandle::new(scheduler, key)
 }
 
@@ -77,12 +78,26 @@ impl LocalSpawner {
 
     /// Spawns a task. It never starts inside this call. It need not be `Send`.
     /// [`EventLoop::spawner`](crate::EventLoop::spawner) has an example.
+    #[track_caller]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + 'static,
         F::Output: 'static,
     {
-        let key = self.scheduler.spawn(task::new(future));
+        self.spawn_at(Location::caller(), future)
+    }
+
+    /// As [`spawn`](Self::spawn). The task counts as spawned at this place.
+    pub(crate) fn spawn_at<F>(
+        &self,
+        spawned_at: &'static Location<'static>,
+        future: F,
+    ) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        let key = self.scheduler.spawn(task::new(future, spawned_at));
         self.scheduler.tell_host();
         JoinHandle::new(self.scheduler.clone(), key)
     }
@@ -102,6 +117,7 @@ mod spawn {
     use futures_task::{FutureObj, LocalFutureObj, LocalSpawn, Spawn, SpawnError};
 
     impl LocalSpawn for LocalSpawner {
+        #[track_caller]
         fn spawn_local_obj(&self, future: LocalFutureObj<'static, ()>) -> Result<(), SpawnError> {
             self.status_local()?;
             drop(self.spawn(future));
@@ -118,6 +134,7 @@ mod spawn {
     }
 
     impl Spawn for LocalSpawner {
+        #[track_caller]
         fn spawn_obj(&self, future: FutureObj<'static, ()>) -> Result<(), SpawnError> {
             self.spawn_local_obj(future.into())
         }

@@ -16,10 +16,17 @@ use crate::event_loop::join_error::JoinError;
 use crate::sync::panics::{catch_panic, drop_quietly};
 use std::any::Any;
 use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 pub(crate) type Task = Pin<Box<dyn ErasedFuture>>;
+
+/// A task that hasn't been polled, and the place that spawned it.
+pub(crate) struct NewTask {
+    pub(crate) task: Task,
+    pub(crate) spawned_at: &'static Location<'static>,
+}
 
 /// The result of a task, without its type: a box of its output, or of a [`FailedTask`]. So two registers hold it. As a
 /// `Result` it would be 24 bytes, and each move would go through memory: W1s costs a fifth more then.
@@ -43,20 +50,22 @@ pub(crate) fn result_of<T: 'static>(outcome: Outcome) -> Result<T, JoinError> {
     }
 }
 
-pub(crate) fn new<F>(future: F) -> Task
+pub(crate) fn new<F>(future: F, spawned_at: &'static Location<'static>) -> NewTask
 where
     F: Future + 'static,
     F::Output: 'static,
 {
-    Box::pin(Some(future))
+    let task = Box::pin(Some(future));
+    NewTask { task, spawned_at }
 }
 
 /// The task, polled and dropped in the context that it inherits. Without one, the task as it is.
-pub(crate) fn in_context(task: Task, inherited: Option<Inherited>) -> Task {
+pub(crate) fn in_context(new: NewTask, inherited: Option<Inherited>) -> NewTask {
     if inherited.is_none() {
-        return task;
+        return new;
     }
-    Box::pin(TaskInContext(Some(Bound::new(task, inherited))))
+    let task = Box::pin(TaskInContext(Some(Bound::new(new.task, inherited))));
+    NewTask { task, ..new }
 }
 
 pub(crate) trait ErasedFuture {

@@ -5,6 +5,7 @@ use crate::event_loop::scheduler::Inbox;
 use crate::event_loop::table::Table;
 use crate::event_loop::task::Task;
 use crate::event_loop::task_waker::{NO_KEY, TaskWaker};
+use crate::observe::sites::{SITE_BITS, Site};
 use crate::sync::Arc;
 
 #[derive(Default)]
@@ -21,18 +22,25 @@ const SPARE_TASK_WAKERS: usize = 64;
 pub(crate) struct TaskEntry {
     pub(crate) task: Task,
     pub(crate) task_waker: Arc<TaskWaker>,
-    /// Orders the tasks for the loop's end.
-    number: u64,
+    /// Orders the tasks for the loop's end. The lowest bits are the site that spawned the task.
+    number_and_site: u64,
+}
+
+impl TaskEntry {
+    /// Where the task was spawned.
+    pub(crate) fn site(&self) -> Site {
+        Site::from_bits(self.number_and_site as usize)
+    }
 }
 
 impl TaskSlab {
-    pub(crate) fn insert(&mut self, key: u32, task: Task, task_waker: Arc<TaskWaker>) {
-        let number = self.polled;
+    pub(crate) fn insert(&mut self, key: u32, task: Task, task_waker: Arc<TaskWaker>, site: Site) {
+        let number_and_site = self.polled << SITE_BITS | u64::from(site.bits());
         self.polled += 1;
         let entry = TaskEntry {
             task,
             task_waker,
-            number,
+            number_and_site,
         };
         self.entries.insert(key, entry);
     }
@@ -74,7 +82,7 @@ impl TaskSlab {
     /// Takes all entries, in the order of their first polls.
     pub(crate) fn take_in_order(&mut self) -> impl Iterator<Item = (u32, TaskEntry)> + use<> {
         let mut entries: Vec<_> = std::mem::take(&mut self.entries).into_entries().collect();
-        entries.sort_unstable_by_key(|(_, entry)| entry.number);
+        entries.sort_unstable_by_key(|(_, entry)| entry.number_and_site);
         entries.into_iter()
     }
 }

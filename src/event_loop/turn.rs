@@ -10,31 +10,41 @@ use crate::event_loop::join_error::JoinError;
 use crate::event_loop::joins::Ended;
 use crate::event_loop::ready_queue::ReadyEntry;
 use crate::event_loop::scheduler::Scheduler;
-use crate::event_loop::task::{Outcome, Task, failed};
+use crate::event_loop::task::{NewTask, Outcome, Task, failed};
 use crate::event_loop::task_waker::{MAIN_KEY, TaskWaker};
 use crate::event_loop::timers::TimerTarget;
+use crate::observe::sites::Site;
 use crate::pool::slot;
 use crate::sync::panics::{catch_panic, drop_nested, drop_quietly, wake};
 use crate::sync::{Arc, waker_ref};
 use std::future::Future;
-use std::panic::resume_unwind;
+use std::panic::{Location, resume_unwind};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 impl EventLoop {
-    /// Runs the loop until `future` is ready. `what` is the name of the caller.
+    /// Runs the loop until `future` is ready. `what` is the name of the caller, and `entered_at` the place
+    /// that the main future counts as spawned at.
     #[track_caller]
-    pub(crate) fn enter<F: Future>(&mut self, future: F, what: &str) -> F::Output {
+    pub(crate) fn enter<F: Future>(
+        &mut self,
+        future: F,
+        what: &str,
+        entered_at: &'static Location<'static>,
+    ) -> F::Output {
         let _current = CurrentLoop::enter(&self.scheduler, what);
         // The main future is polled in the context of the caller, and the tasks in those that they have inherited.
         let outer = context::Context::leave();
         let scheduler = self.scheduler.clone();
+        let _awake = scheduler.keep_awake();
         let mut future = pin!(Some(future));
         let _main = scheduler.begin_main();
         if scheduler.len() > 0 {
             scheduler.main.schedule(&scheduler);
-        } else if let Poll::Ready(output) = poll_main(&scheduler, future.as_mut(), outer.as_ref()) {
+        } else if let Poll::Ready(output) =
+            poll_main(&scheduler, future.as_mut(), outer.as_ref(), entered_at)
+        {
             // If the ready queue is empty, the main future is polled at once. Many main futures are ready then.
             return output;
         }
@@ -44,7 +54,9 @@ impl EventLoop {
             self.begin_turn();
             let mut output = None;
             let ran = self.turn(|scheduler| {
-                if let Poll::Ready(ready) = poll_main(scheduler, future.as_mut(), outer.as_ref()) {
+                if let Poll::Ready(ready) =
+                    poll_main(scheduler, future.as_mut(), outer.as_ref(), entered_at)
+                {
                     output = Some(ready);
                 }
             });
@@ -84,6 +96,7 @@ impl EventLoop {
                 ReadyEntry::Aborted(key) => self.drop_aborted(key),
                 ReadyEntry::Callback => self.run_callback(),
             }
+            self.scheduler.end_step();
         }
         ready
     }
@@ -96,32 +109,42 @@ impl EventLoop {
         }
         let due = scheduler.timers.borrow_mut().next_deadline();
         let first = due.into_iter().chain(deadline).min();
+        scheduler.tell_asleep();
         let _ = scheduler.inbox.sleep(first, &scheduler.is_answer_due);
+        scheduler.tell_awake();
     }
 
     fn run_spawned(&mut self, key: u32) {
-        if let Some(task) = self.scheduler.take_spawned() {
-            self.first_poll(key, task);
+        if let Some(new) = self.scheduler.take_spawned() {
+            self.first_poll(key, new);
         }
     }
 
     fn run_callback(&mut self) {
         let callback = self.scheduler.take_callback();
         match callback.map(|callback| catch_panic(|| callback(&self.scheduler))) {
-            Some(Ok(Some((key, task)))) => self.first_poll(key, task),
+            Some(Ok(Some((key, new)))) => self.first_poll(key, new),
             Some(Err(payload)) => drop_quietly(payload),
             Some(Ok(None)) | None => {}
         }
     }
 
     /// Polls a new task. If it is pending, it goes into the slab.
-    fn first_poll(&mut self, key: u32, mut task: Task) {
+    fn first_poll(&mut self, key: u32, new: NewTask) {
+        let NewTask {
+            mut task,
+            spawned_at,
+        } = new;
+        self.scheduler.begin_step(|| Site::of(spawned_at));
         if self.scheduler.joins.borrow().is_aborted(key) {
             return self.end_unready(key, task, JoinError::aborted());
         }
         let task_waker = self.tasks.new_task_waker(key, &self.scheduler.inbox);
         match poll_task(&self.scheduler, &mut task, &task_waker) {
-            Poll::Pending => self.tasks.insert(key, task, task_waker),
+            Poll::Pending => {
+                let site = Site::of(spawned_at);
+                self.tasks.insert(key, task, task_waker, site);
+            }
             Poll::Ready(outcome) => {
                 self.end_wakes(key, task_waker);
                 self.end(key, outcome);
@@ -133,6 +156,7 @@ impl EventLoop {
         let Some(entry) = self.tasks.get(key) else {
             return self.scheduler.joins.borrow_mut().unqueue(key);
         };
+        self.scheduler.begin_step(|| entry.site());
         if let Poll::Ready(outcome) = poll_task(&self.scheduler, &mut entry.task, &entry.task_waker)
         {
             if let Some(ended) = self.tasks.remove(key) {
@@ -146,6 +170,7 @@ impl EventLoop {
     /// between the abort and this. So if the task has ended since, no other task is here with its key.
     fn drop_aborted(&mut self, key: u32) {
         if let Some(entry) = self.tasks.remove(key) {
+            self.scheduler.begin_step(|| entry.site());
             self.end_wakes(key, entry.task_waker);
             self.end_unready(key, entry.task, JoinError::aborted());
         }
@@ -202,7 +227,9 @@ fn poll_main<F: Future>(
     scheduler: &Scheduler,
     mut future: Pin<&mut Option<F>>,
     outer: Option<&Entered>,
+    entered_at: &'static Location<'static>,
 ) -> Poll<F::Output> {
+    scheduler.begin_step(|| Site::of(entered_at));
     let _context = outer.map(Entered::bring_back);
     let waker = waker_ref(&scheduler.main);
     scheduler.main.begin_poll(scheduler, &waker);
@@ -217,5 +244,6 @@ fn poll_main<F: Future>(
         let dropped = catch_panic(|| future.set(None));
         dropped.unwrap_or_else(drop_quietly);
     }
+    scheduler.end_step();
     polled.unwrap_or_else(|payload| resume_unwind(payload))
 }

@@ -13,7 +13,8 @@
 //! `Arc` is always std's, because `Waker` needs it. loom doesn't see its counts.
 //! If other data relies on the order of a count, a comment there says why it may, as in `Scheduler::is_pristine`.
 
-pub(crate) use std::sync::{Arc, Weak};
+// `OnceLock` is std's in models too: what it holds is the same in each iteration.
+pub(crate) use std::sync::{Arc, OnceLock, Weak};
 
 pub(crate) mod backoff;
 pub(crate) mod panics;
@@ -25,6 +26,8 @@ mod deque;
 mod model;
 #[cfg(not(footbridge_loom))]
 mod native;
+#[cfg(not(footbridge_loom))]
+mod system_calls;
 #[cfg(not(footbridge_loom))]
 mod thread_state;
 mod wake;

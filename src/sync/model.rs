@@ -124,6 +124,12 @@ pub(crate) fn current_thread() -> ThreadId {
     loom::thread::current().id()
 }
 
+pub(crate) fn current_thread_name() -> String {
+    let thread = loom::thread::current();
+    let name = thread.name().map(String::from);
+    name.unwrap_or_else(|| format!("{:?}", thread.id()))
+}
+
 pub(crate) fn start_thread(
     name: String,
     stack_size: Option<usize>,

@@ -134,6 +134,13 @@ pub(crate) fn current_thread() -> ThreadId {
     std::thread::current().id()
 }
 
+/// The name of this thread, or its number if it has no name.
+pub(crate) fn current_thread_name() -> String {
+    let thread = std::thread::current();
+    let name = thread.name().map(String::from);
+    name.unwrap_or_else(|| format!("{:?}", thread.id()))
+}
+
 /// Starts a thread that isn't joined. If the system refuses it, returns the system's error.
 pub(crate) fn start_thread(
     name: String,

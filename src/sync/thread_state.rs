@@ -1,5 +1,7 @@
-//! Asks the system whether a thread wants a processor. Linux answers through `/proc`. A query takes about 3 microseconds.
+//! Asks the system whether a thread wants a processor, and what it does. Linux answers through `/proc`. A query takes about
+//! 3 microseconds.
 
+use super::system_calls;
 use std::sync::OnceLock;
 
 /// Names a thread to the system. Empty until the thread has called `set_current`.
@@ -11,16 +13,25 @@ impl SystemThread {
     pub(crate) fn set_current(&self) {
         if let Ok(path) = std::fs::read_link("/proc/thread-self") {
             // "PID/task/TID"
-            let _ = self.0.set(format!("/proc/{}/stat", path.display()).into());
+            let _ = self.0.set(format!("/proc/{}/", path.display()).into());
         }
+    }
+
+    fn read(&self, file: &str) -> Option<std::io::Result<Vec<u8>>> {
+        let folder = self.0.get()?;
+        Some(std::fs::read(format!("{folder}{file}")))
     }
 
     /// Whether the thread runs or waits for a processor. `false`: it sleeps. `None`: the system doesn't say.
     pub(crate) fn wants_processor(&self) -> Option<bool> {
-        let path = self.0.get()?;
         // The read may fail, for example for want of a file descriptor. If that counted as asleep, more threads would start.
         let is_running = |stat: Vec<u8>| state(&stat) == Some(b'R');
-        Some(std::fs::read(&**path).map_or(true, is_running))
+        Some(self.read("stat")?.map_or(true, is_running))
+    }
+
+    /// What the thread does just now, in a few words. `None`: the system doesn't say.
+    pub(crate) fn doing(&self) -> Option<String> {
+        doing(&String::from_utf8(self.read("syscall")?.ok()?).ok()?)
     }
 }
 
@@ -30,8 +41,30 @@ fn state(stat: &[u8]) -> Option<u8> {
     stat.get(end + 2).copied()
 }
 
+/// What the text of the system says: the number of a system call and its arguments, or that there is none.
+fn doing(text: &str) -> Option<String> {
+    match text.split_whitespace().next()? {
+        "running" => Some("computing".into()),
+        "-1" => Some("waiting in the kernel, in no system call".into()),
+        number => match system_calls::name_of(number.parse().ok()?) {
+            Some(name) => Some(format!("in {name}")),
+            None => Some(format!("in system call {number}")),
+        },
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn what_a_thread_does_is_read_off_the_number_of_its_system_call() {
+        let doing = |text| super::doing(text);
+        assert_eq!(doing("running\n").as_deref(), Some("computing"));
+        let other = doing("9999 0x0 0x0 0x0 0x0 0x0 0x0 0x7ffd 0x7f12\n");
+        assert_eq!(other.as_deref(), Some("in system call 9999"));
+        assert!(doing("-1 0x7ffd 0x7f12\n").is_some());
+        assert_eq!((doing(""), doing("unknown")), (None, None));
+    }
+
     #[test]
     fn the_state_is_found_behind_a_name_with_parentheses() {
         assert_eq!(super::state(b"7 (a) R (b) S 1 7"), Some(b'S'));

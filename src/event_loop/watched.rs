@@ -1,0 +1,61 @@
+//! A watched loop, and the monitor that watches it.
+//!
+//! The rule: while the loop runs on its thread, it is awake or asleep in its inbox. Between two runs, it counts as asleep.
+
+use crate::event_loop::scheduler::Scheduler;
+use crate::observe::sites::Site;
+
+#[cfg(not(footbridge_loom))]
+use crate::observe::monitor;
+
+/// While this guard exists, the loop runs on its thread.
+#[must_use]
+pub(super) struct KeptAwake<'a>(&'a Scheduler);
+
+impl Drop for KeptAwake<'_> {
+    fn drop(&mut self) {
+        self.0.tell_asleep();
+    }
+}
+
+impl Scheduler {
+    pub(super) fn keep_awake(&self) -> KeptAwake<'_> {
+        self.tell_awake();
+        KeptAwake(self)
+    }
+
+    /// The loop is about to run user code that was spawned at this site. If a step has begun already, that goes on.
+    pub(super) fn begin_step(&self, site: impl FnOnce() -> Site) {
+        if let Some(pulse) = &self.pulse {
+            pulse.begin_step(site);
+        }
+    }
+
+    /// The user code has returned.
+    pub(super) fn end_step(&self) {
+        if let Some(pulse) = &self.pulse {
+            pulse.end_step();
+        }
+    }
+
+    pub(super) fn tell_awake(&self) {
+        #[cfg(not(footbridge_loom))]
+        if let Some(pulse) = &self.pulse {
+            monitor::wake(pulse);
+        }
+    }
+
+    pub(super) fn tell_asleep(&self) {
+        #[cfg(not(footbridge_loom))]
+        if let Some(pulse) = &self.pulse {
+            monitor::fall_asleep(pulse);
+        }
+    }
+
+    pub(super) fn tell_ended(&self) {
+        #[cfg(not(footbridge_loom))]
+        if let Some(pulse) = &self.pulse {
+            monitor::end(pulse);
+        }
+    }
+}

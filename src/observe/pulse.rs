@@ -1,0 +1,118 @@
+//! What a watched loop tells the monitor: one word, and whether the loop is awake.
+//!
+//! The word is a counter, and below it the site of the step that runs. It is odd during a step. So if two looks find the
+//! same odd word, the same step has run from the one to the other.
+//!
+//! | from | event | to |
+//! | --- | --- | --- |
+//! | *asleep* | the loop runs, or wakes: it wakes the monitor, if that sleeps for good | *awake*, the counter even |
+//! | *awake* | a step begins | *in a step*, the counter odd |
+//! | *in a step* | the step ends | *awake* |
+//! | *awake* | the loop falls asleep, or is left by its thread | *asleep* |
+//!
+//! The rule: a step costs the loop two stores, and no look at the clock. The monitor measures.
+
+use crate::observe::blocked::BlockedHook;
+use crate::observe::sites::{SITE_BITS, Site};
+use crate::sync::panics::drop_quietly;
+use crate::sync::{AtomicBool, AtomicUsize, Ordering, SystemThread, current_thread_name};
+use std::time::Duration;
+
+/// See the [module](self).
+pub(crate) struct Pulse {
+    /// Written by the loop's thread alone.
+    word: AtomicUsize,
+    /// Written by the loop's thread alone.
+    is_awake: AtomicBool,
+    /// The loop is gone: its hook isn't called any more.
+    has_ended: AtomicBool,
+    pub(super) thread: String,
+    pub(super) system: SystemThread,
+    /// How long a step may take before the hook is called.
+    pub(super) after: Duration,
+    pub(super) hook: Option<BlockedHook>,
+}
+
+/// The value of a pulse's word.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) struct Word(usize);
+
+impl Word {
+    fn next(self, site: usize) -> Self {
+        let counter = (self.0 >> SITE_BITS).wrapping_add(1);
+        Self(counter << SITE_BITS | site)
+    }
+
+    pub(super) fn is_in_step(self) -> bool {
+        self.0 >> SITE_BITS & 1 == 1
+    }
+
+    /// The site of the step.
+    pub(super) fn site(self) -> Site {
+        Site::from_bits(self.0)
+    }
+}
+
+impl Pulse {
+    /// The pulse of a loop of this thread.
+    pub(super) fn new(after: Duration, hook: BlockedHook) -> Self {
+        let system = SystemThread::default();
+        system.set_current();
+        Self {
+            word: AtomicUsize::new(0),
+            is_awake: AtomicBool::new(false),
+            has_ended: AtomicBool::new(false),
+            thread: current_thread_name(),
+            system,
+            after,
+            hook: Some(hook),
+        }
+    }
+
+    pub(super) fn word(&self) -> Word {
+        Word(self.word.load(Ordering::Acquire)) // Pairs with `begin_step`: the place of the site is in the table.
+    }
+
+    /// The loop begins a step. If one has begun already, that goes on.
+    pub(crate) fn begin_step(&self, site: impl FnOnce() -> Site) {
+        let word = Word(self.word.load(Ordering::Relaxed));
+        if !word.is_in_step() {
+            let word = word.next(site().bits().into());
+            self.word.store(word.0, Ordering::Release); // Pairs with `word`.
+        }
+    }
+
+    /// The loop ends its step, if one has begun.
+    pub(crate) fn end_step(&self) {
+        let word = Word(self.word.load(Ordering::Relaxed));
+        if word.is_in_step() {
+            self.word.store(word.next(0).0, Ordering::Release); // Pairs with `word`.
+        }
+    }
+
+    /// The loop runs from here on. Before its first step, [`wake`](super::monitor::wake) is to be called.
+    pub(super) fn set_awake(&self, is_awake: bool) {
+        // SeqCst, as the monitor's `asleep`. Each side stores its own flag and then reads the other's. In the one order of
+        // all these accesses, the later of the two stores comes before its side's read, which so finds the other's flag set.
+        self.is_awake.store(is_awake, Ordering::SeqCst);
+    }
+
+    pub(super) fn is_awake(&self) -> bool {
+        self.is_awake.load(Ordering::SeqCst) // As in `set_awake`.
+    }
+
+    pub(super) fn set_ended(&self) {
+        self.has_ended.store(true, Ordering::Release); // Pairs with `has_ended`.
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.has_ended.load(Ordering::Acquire) // Pairs with `set_ended`.
+    }
+}
+
+/// The last reference may be the monitor's, so a panic of the hook's drop is caught here.
+impl Drop for Pulse {
+    fn drop(&mut self) {
+        drop_quietly(self.hook.take());
+    }
+}
