@@ -3,7 +3,7 @@
 //! The rule: the code that runs in it runs exactly once, and its panic is passed on after the wrappers have returned.
 
 use crate::context::{Context, Entry};
-use crate::sync::panics::{catch_panic, drop_quietly};
+use crate::sync::panics::{Payload, catch_panic, drop_quietly};
 use std::mem;
 use std::panic::resume_unwind;
 
@@ -43,31 +43,30 @@ impl Inherited {
     /// Runs user code in the context, with the wrappers around it. `None`: a wrapper hasn't called its step.
     pub(super) fn try_run<T>(&self, code: impl FnOnce() -> T) -> Option<T> {
         let (mut code, mut result) = (Some(code), None);
-        let wrapped = catch_panic(|| {
-            self.call(&mut || {
-                if let Some(code) = code.take() {
-                    result = Some(catch_panic(code));
-                }
-            });
+        let wrapped = self.call(&mut || {
+            if let Some(code) = code.take() {
+                result = Some(catch_panic(code));
+            }
         });
-        // The first panic is the one that is passed on.
-        match (result, wrapped) {
-            (Some(Ok(value)), Ok(())) => Some(value),
-            (None, Ok(())) => None,
-            (Some(Err(payload)), wrapped) => {
+        let value = match result.transpose() {
+            Ok(value) => value,
+            // The first panic is the one that is passed on.
+            Err(payload) => {
                 drop_quietly(wrapped);
                 resume_unwind(payload)
             }
-            (value, Err(payload)) => {
-                drop_quietly(value);
-                resume_unwind(payload)
-            }
+        };
+        if let Err(payload) = wrapped {
+            drop_quietly(value);
+            resume_unwind(payload);
         }
+        value
     }
 
-    fn call(&self, step: &mut dyn FnMut()) {
+    /// `Err`: a wrapper has panicked.
+    fn call(&self, step: &mut dyn FnMut()) -> Result<(), Payload> {
         let _entered = self.0.context.enter();
-        call_wrapped(&self.0.wrappers, step);
+        catch_panic(|| call_wrapped(&self.0.wrappers, step))
     }
 
     /// As [`try_run`](Self::try_run).
@@ -75,13 +74,16 @@ impl Inherited {
     /// # Panics
     /// If a wrapper hasn't called its step.
     pub(super) fn run<T>(&self, code: impl FnOnce() -> T) -> T {
-        self.try_run(code).unwrap_or_else(|| {
-            panic!(
-                "a wrapper that was given to Context::carry returned without calling its step, which was to run a job \
-                 or to poll a future: call it once"
-            )
-        })
+        self.try_run(code).unwrap_or_else(|| no_step())
     }
+}
+
+#[cold]
+fn no_step() -> ! {
+    panic!(
+        "a wrapper that was given to Context::carry returned without calling its step, which was to run a job or to \
+         poll a future: call it once"
+    )
 }
 
 /// The first wrapper is the outermost.
