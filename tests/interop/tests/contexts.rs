@@ -2,6 +2,7 @@
 
 #[path = "../../common/mod.rs"]
 mod common;
+mod worlds;
 
 use common::watched;
 use footbridge::context::Context;
@@ -11,6 +12,7 @@ use std::sync::{Mutex, MutexGuard, Once};
 use tracing::{Event, Instrument, Span, Subscriber, info, info_span};
 use tracing_subscriber::layer::{self, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
+use worlds::{EXECUTORS, multi_thread, on_every_executor, pass_on};
 
 /// The names of the spans around each event, the innermost last.
 static EVENTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -122,6 +124,35 @@ fn each_of_many_requests_has_its_own_span_in_its_jobs_and_tasks() {
             .flat_map(|(names, times)| vec![names; times])
             .collect();
         assert_eq!(events, expected);
+    });
+}
+
+// C1, C9
+#[test]
+fn a_wrapped_future_keeps_its_context_and_its_span_on_every_executor_and_on_tokios_many_threads() {
+    async fn seen(number: u32) {
+        for _ in 0..100 {
+            yield_now().await; // On another thread, maybe.
+            assert_eq!(Context::current().get().as_deref(), Some(&number));
+        }
+        let job = || Context::current().get().as_deref().copied();
+        assert_eq!(asyncify(job)().await, Some(number));
+        info!("there");
+    }
+    fn wrapped(number: u32) -> impl Future<Output = ()> + Send {
+        let context = spans().with(number);
+        info_span!("outer").in_scope(|| context.wrap(seen(number)))
+    }
+    watched(|| {
+        let _recording = recording();
+        on_every_executor(|| wrapped(7));
+        multi_thread().block_on(async {
+            let tasks = (0..20).map(|number| tokio::spawn(wrapped(number)));
+            for task in tasks.collect::<Vec<_>>() {
+                pass_on(task.await);
+            }
+        });
+        assert_eq!(recorded(), ["outer"; EXECUTORS.len() + 20]);
     });
 }
 
