@@ -137,6 +137,7 @@ pub const BARS: &[Bar] = &[
     // A loop that spins in vain has 1.2 to 1.4 where the peer has 70 to 80 %.
     mean("W16", 1.15, &["futures-lite"]),
     bar("W18a", Free, 0.9, BRIDGES),
+    bar("W18b", Free, 0.9, &["futures", "tokio", "moro"]),
     bar("PY/asyncify", Free, 1.0 / 30.0, &["asyncer"]),
     bar("PY/syncify", Free, 1.0 / 30.0, &["asyncer"]),
     bar("PY/loop", Free, 1.0 / 1000.0, &["asyncer"]),
