@@ -443,6 +443,7 @@ fn a_scope_that_is_dropped_drops_its_children_in_order_tells_its_jobs_and_waits_
                     told.send(check_cancelled().is_err()).unwrap();
                 });
                 has_begun.recv().unwrap();
+                let first = s.spawn(ready(()));
                 for name in ["a", "b", "c"] {
                     let logs = Logs(&log, name);
                     s.spawn(async move {
@@ -450,7 +451,7 @@ fn a_scope_that_is_dropped_drops_its_children_in_order_tells_its_jobs_and_waits_
                         pending::<()>().await;
                     });
                 }
-                s.spawn(ready(())).await; // Its key is used again.
+                first.await; // Its key is used again.
                 let last = Logs(&log, "d");
                 s.spawn(async move {
                     let _last = last;
@@ -570,6 +571,30 @@ fn a_wake_of_a_child_that_has_ended_polls_no_other() {
     });
 }
 
+// Decision 19: nor is its key, while it is queued
+#[test]
+fn a_child_that_is_spawned_after_one_that_ended_while_it_was_woken_is_polled_once() {
+    watched(|| {
+        let polls = Cell::new(0);
+        let mut all = pin!(scope(async |s| {
+            s.spawn(poll_fn(|context| {
+                context.waker().wake_by_ref();
+                Poll::Ready(())
+            }));
+            s.spawn(async {
+                s.spawn(poll_fn(|_| {
+                    polls.set(polls.get() + 1);
+                    Poll::<()>::Pending
+                }));
+            });
+        }));
+        for _ in 0..6 {
+            assert!(poll_scope(all.as_mut()).is_pending());
+        }
+        assert_eq!(polls.get(), 1);
+    });
+}
+
 // T18, X15
 #[test]
 fn an_aborted_child_is_dropped_at_once_and_never_polled_again() {
@@ -673,12 +698,13 @@ fn a_childs_future_is_gone_before_its_value_is_seen() {
         run(scope(async |s| {
             let (drops, dropped) = mpsc::channel();
             let guard = Guard(drops);
-            let child = s.spawn(poll_fn(move |_| {
+            let mut child = s.spawn(poll_fn(move |_| {
                 let _guard = &guard;
                 Poll::Ready(7)
             }));
-            assert_eq!(child.await, 7);
+            assert_eq!((&mut child).await, 7);
             assert_eq!(dropped.try_recv(), Ok(me()));
+            drop(child);
         }));
     });
 }
@@ -763,7 +789,7 @@ fn what_a_drop_spawns_into_an_ending_scope_is_dropped_at_once_and_never_runs() {
                 unreachable!("it never runs");
             });
             assert!(!late.is_finished());
-            late.abort() as ();
+            s.spawn(pending::<()>()).abort();
             s.spawn_blocking(|| unreachable!("nor does a job"));
             s.finish(9);
             log.borrow_mut().push("the end of the drop");
