@@ -587,6 +587,7 @@ fn a_child_that_is_spawned_after_one_that_ended_while_it_was_woken_is_polled_onc
                     Poll::<()>::Pending
                 }));
             });
+            pending::<()>().await; // It keeps its key.
         }));
         for _ in 0..6 {
             assert!(poll_scope(all.as_mut()).is_pending());
