@@ -12,7 +12,7 @@ use std::thread;
 /// For debug builds, whose frames are the largest. Linux itself wants 16.
 const SMALL_STACK: usize = 64 << 10;
 
-// W3, decision 5
+// W1, decision 5
 #[test]
 fn a_loop_without_blocking_calls_starts_no_thread() {
     watched(|| {
@@ -31,7 +31,7 @@ fn a_loop_without_blocking_calls_starts_no_thread() {
     });
 }
 
-// S20, S4
+// S20, decision 3
 #[test]
 fn both_bridges_nested_work_on_stacks_of_64_kib() {
     fn nested(pool: Pool, depth: usize) -> usize {

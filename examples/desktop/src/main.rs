@@ -44,7 +44,7 @@ impl App {
         self.progress = Arc::default();
         let (progress, handle) = (self.progress.clone(), self.event_loop.handle());
         let tell = move |percent| {
-            progress.store(percent, Relaxed);
+            progress.store(percent, Relaxed); // The post orders it.
             handle.call_soon(|| ()); // wakes the host, which draws
         };
         self.task = Some(
