@@ -9,6 +9,7 @@
 //! Handle::current().spawn(|| future), .block_on(..)     the same loop, reached from any thread
 //! Portal::start() -> io::Result<Portal>                 a loop on a thread of its own: portal.handle(), portal.stop(timeout)
 //! Pool::builder().max_threads(n).build()                worker threads of one's own
+//! spawn_generator(|sink| ..) -> Items<T>                items.next().await; asyncify_iter(iter), syncify_iter(make)
 //! gather(futures).await -> Vec<T>, time::timeout(..)    wait for many; give up after a time
 //! scope(async |s| { s.spawn(future); .. }).await -> T   tasks that borrow, and end together
 //! context::Context::current().with(value).run(|| ..)    values that go along with every call in there
@@ -115,6 +116,31 @@
 //!
 //! For jobs that compute, use as many tokens as there are cores.
 //!
+//! # Sequences
+//! [`asyncify_iter`] runs a blocking iterator on a worker, and gives its items to async code: the rows of a query, the entries
+//! of a folder. If the iterator borrows, or isn't `Send`, [`spawn_generator`] makes and runs it there. A million small items
+//! cost far less than as many calls, because the items that are there are handed over at once:
+//!
+//! ```
+//! # use footbridge::{run, spawn_generator};
+//! let total = run(async {
+//!     let mut words = spawn_generator(|sink| {
+//!         let text = String::from("the generator keeps its thread, so it may borrow");
+//!         text.split(' ').try_for_each(|word| sink.send(word.len()))
+//!     });
+//!     let mut total = 0;
+//!     while let Some(length) = words.next().await {
+//!         total += length;
+//!     }
+//!     total
+//! });
+//! assert_eq!(total, 40);
+//! ```
+//!
+//! A generator whose consumer is behind waits, and its slot in the pool is free meanwhile. Dropping the [`Items`] cancels it.
+//! [`syncify_iter`] is the way back: a job iterates what async code on its loop gives. For bytes, the crate `blocking` has an
+//! `AsyncRead` of a blocking reader, `Unblock`.
+//!
 //! # Cancellation
 //! Dropping a future cancels its call. A job that hasn't begun never runs. A job that has begun can't be stopped, but can
 //! ask [`check_cancelled`], and an async function that it waits for is dropped. If the caller goes away, the job's waits
@@ -201,6 +227,9 @@
 //! scope/        many futures in one
 //!     child  running                                a future that a scope polls, and its handle; the scope's polls, and its end
 //!     gather  woken                                 a wait for many; which futures were woken
+//! sequences/    a blocking iterator for async code, and an async one for blocking code
+//!     generator  items  syncify_iter                what sends on a worker; what async code gets; the way back
+//!     channel                                       the buffer between the two sides
 //! portal/       a loop on a thread of its own
 //!     builder  unfinished                           its settings and its start; why it didn't end as it should
 //!     thread  life                                  what its thread does; its phases, and the waits for them
@@ -263,6 +292,7 @@
 // From top to bottom: a folder uses only itself and the folders below it.
 mod portal;
 mod scope;
+mod sequences;
 
 mod bridge;
 pub mod context;
@@ -299,6 +329,9 @@ pub use portal::unfinished::Unfinished;
 pub use scope::child::Child;
 pub use scope::gather::{Gather, gather};
 pub use scope::{Scope, scope};
+pub use sequences::generator::{Sink, spawn_generator};
+pub use sequences::items::{Items, asyncify_iter};
+pub use sequences::syncify_iter::syncify_iter;
 
 #[cfg(footbridge_loom)]
 #[doc(hidden)]

@@ -5,9 +5,9 @@ use footbridge::context::Context;
 use footbridge::time::{Elapsed, Sleep};
 use footbridge::{
     Acquire, Asyncify, BlockingTask, Cancelled, Child, EventLoop, EventLoopBuilder, Gather, Handle,
-    JobError, JoinError, JoinHandle, Limiter, LocalSpawner, Permit, Pool, PoolBuilder, PoolStats,
-    Portal, PortalBuilder, RunningJob, Scope, SendJoinHandle, StillRunning, Syncify, SyncifyError,
-    Unfinished,
+    Items, JobError, JoinError, JoinHandle, Limiter, LocalSpawner, Permit, Pool, PoolBuilder,
+    PoolStats, Portal, PortalBuilder, RunningJob, Scope, SendJoinHandle, Sink, StillRunning,
+    Syncify, SyncifyError, Unfinished,
 };
 use std::cell::Cell;
 use std::error::Error;
@@ -86,6 +86,17 @@ fn a_loop_and_its_spawner_stay_on_their_thread() {
     assert_all!([Unpin, Debug]: EventLoop, LocalSpawner);
     assert_all!([Clone]: LocalSpawner);
     assert_none!([Clone]: EventLoop);
+}
+
+#[test]
+fn items_may_cross_threads_and_their_sink_stays_on_the_generators() {
+    assert_all!([Send, Unpin, Debug]: Items<u8>, Items<OneThreadAtATime>);
+    assert_all!([Unpin]: Items<PhantomPinned>);
+    assert_none!([Clone]: Items<u8>);
+    assert_none!([Sync, Clone]: Sink<u8>);
+    assert_all!([UnwindSafe, RefUnwindSafe]: Items<u8>);
+    fn is_send<T: Send>(_: T) {}
+    is_send(footbridge::syncify_iter(|| async || None::<u8>));
 }
 
 #[test]

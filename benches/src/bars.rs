@@ -70,6 +70,7 @@ const CALLS: &[&str] = &["tokio", "blocking", "rayon"];
 const FOREIGN: &[&str] = &["tokio", "futures-lite"];
 const COMPUTING: &[&str] = &["threadpool", "rayon"];
 const TIMERS: &[&str] = &["tokio", "async-io", "monoio", "compio"];
+const SEQUENCES: &[&str] = &["tokio, mpsc", "blocking, async-channel", "Unblock"];
 const POOLS: &[&str] = &["tokio", "blocking", "threadpool", "rayon"];
 
 pub const BARS: &[Bar] = &[
@@ -136,6 +137,8 @@ pub const BARS: &[Bar] = &[
     bar("W16/trip", Split, 1.1, FOREIGN),
     // A loop that spins in vain has 1.2 to 1.4 where the peer has 70 to 80 %.
     mean("W16", 1.15, &["futures-lite"]),
+    bar("W17", Free, 0.2, &["a call each"]),
+    bar("W17", Free, 0.8, SEQUENCES),
     bar("W18a", Free, 0.9, BRIDGES),
     bar("W18b", Free, 0.9, &["futures", "tokio", "moro"]),
     bar("PY/asyncify", Free, 1.0 / 30.0, &["asyncer"]),

@@ -58,7 +58,8 @@ where
     finish(result)
 }
 
-fn finish<T>(result: Result<T, JoinError>) -> Result<T, SyncifyError> {
+/// The result of a task as its caller gets it. A panic is passed on.
+pub(crate) fn finish<T>(result: Result<T, JoinError>) -> Result<T, SyncifyError> {
     match result {
         Ok(value) => Ok(value),
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
@@ -165,15 +166,7 @@ where
     F: IntoFuture + 'static,
     F::Output: Send + 'static,
 {
-    if current::is_running() {
-        return Err(SyncifyError::OnLoopThread);
-    }
-    if home.inbox.is_closed() {
-        return Err(SyncifyError::LoopClosed);
-    }
-    if home.inbox.owner() == current_thread() {
-        return Err(SyncifyError::OnLoopThread);
-    }
+    refuse_wait(home)?;
     let _slot = slot::try_release().ok_or(SyncifyError::PoolExhausted)?;
     let Some(call) = current_call() else {
         let task = home.spawn_at(at, || {
@@ -184,25 +177,64 @@ where
         let spin_time = home.inbox.spin_time;
         return finish(wait::block_on_patiently(spin_time, &Cell::new(None), poll));
     };
+    let task = spawn_for(&call, home, at, make)?;
+    finish(wait_nested(&call, &task, |context| task.cell.poll(context)))
+}
+
+/// Refuses a wait for `home` that could never end.
+pub(crate) fn refuse_wait(home: &Handle) -> Result<(), SyncifyError> {
+    if current::is_running() {
+        return Err(SyncifyError::OnLoopThread);
+    }
+    if home.inbox.is_closed() {
+        return Err(SyncifyError::LoopClosed);
+    }
+    if home.inbox.owner() == current_thread() {
+        return Err(SyncifyError::OnLoopThread);
+    }
+    Ok(())
+}
+
+/// Spawns an async function of the job `call` on `home`. If the job's caller has gone, `make` isn't called.
+pub(crate) fn spawn_for<M, F>(
+    call: &Arc<dyn Call>,
+    home: &Handle,
+    at: &'static Location<'static>,
+    make: M,
+) -> Result<SendJoinHandle<F::Output>, SyncifyError>
+where
+    M: FnOnce() -> F + Send + 'static,
+    F: IntoFuture + 'static,
+    F::Output: Send + 'static,
+{
     if call.call_state().is_gone() {
         return Err(SyncifyError::Cancelled);
     }
     let on_behalf_of = call.clone();
     let make = move || polled_for(on_behalf_of, make);
     let is_at_home = call.call_state().home().is_some_and(|own| own.is(home));
-    let task = if is_at_home {
+    Ok(if is_at_home {
         home.spawn_nested(at, make)
     } else {
         home.spawn_at(at, make)
-    };
+    })
+}
+
+/// Blocks the job `call` until `poll` is ready. If the job's caller goes away, the task is aborted, so `poll` has to end with
+/// the task.
+pub(crate) fn wait_nested<T: Send + 'static, R>(
+    call: &Arc<dyn Call>,
+    task: &SendJoinHandle<T>,
+    poll: impl FnMut(&mut Context<'_>) -> Poll<R>,
+) -> R {
     // If the cancel comes later, it finds the task. If it came before, `begin_wait` fails.
     let nested = Nested::Function(task.cell.clone());
     if call.call_state().begin_wait(nested).is_err() {
         task.abort();
     }
-    let result = wait::block_on(|context| task.cell.poll(context));
+    let result = wait::block_on(poll);
     call.call_state().end_wait();
-    finish(result)
+    result
 }
 
 /// The future of `make`. While it is polled, `call` is the current call, so calls made in it are nested in `call`.

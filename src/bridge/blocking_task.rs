@@ -276,7 +276,7 @@ impl<R> BlockingTask<R> {
         named.unwrap_or_else(|| registry_for(None, home()))
     }
 
-    fn poll_outcome(&mut self, context: &mut Context<'_>) -> Poll<Result<R, JobError>> {
+    pub(crate) fn poll_outcome(&mut self, context: &mut Context<'_>) -> Poll<Result<R, JobError>> {
         let is_own_waker = current::is_own_waker(context.waker());
         self.poll_job(context, is_own_waker)
     }

@@ -13,6 +13,9 @@ use std::num::NonZeroUsize;
 use std::sync::{LazyLock, atomic};
 use std::time::Instant;
 
+/// One: so a model of two items has a full buffer.
+pub(crate) const BATCH: usize = 1;
+
 /// `std::thread_local!` for loom, which has no `const` initialisers.
 macro_rules! local_of_thread {
     ($(#[$attr:meta])* $vis:vis static $name:ident: $type:ty = const { $init:expr };) => {

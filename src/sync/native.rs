@@ -7,6 +7,9 @@ pub(crate) use std::thread_local;
 use std::io;
 use std::time::Instant;
 
+/// How many items of a sequence are handed over at once.
+pub(crate) const BATCH: usize = 128;
+
 #[cfg(feature = "parking_lot")]
 mod locks {
     pub(crate) use parking_lot::{Mutex, MutexGuard};

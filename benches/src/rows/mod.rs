@@ -14,6 +14,7 @@ mod memory;
 pub mod pairs;
 mod pool;
 mod python;
+mod sequences;
 mod tasks;
 mod temporary;
 mod timers;
@@ -69,6 +70,7 @@ pub fn all() -> Vec<Row> {
         timers::rows(),
         memory::rows(),
         idle::rows(),
+        sequences::rows(),
         python::rows(),
     ];
     themes.into_iter().flatten().collect()
