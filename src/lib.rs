@@ -264,6 +264,8 @@
 //! observe/      what a program does, shown
 //!     blocked  monitor  pulse                       who blocks a loop; the thread that watches; what a loop tells it
 //!     sites                                         lines of the source, as numbers
+//!     trace  event  log                             a recording; what it is made of; where threads keep that
+//!     timeline  chrome  svg                         slices and arrows, put together and written
 //! sync/         the one door to shared memory
 //!     native  model  deque  wake                    std, parking_lot and crossbeam-deque; or loom
 //!     thread_state  system_calls                    what the system says about a thread
@@ -320,6 +322,7 @@ pub use event_loop::send_join_handle::SendJoinHandle;
 pub use event_loop::spawner::{LocalSpawner, spawn};
 pub use event_loop::time;
 pub use observe::blocked::Blocked;
+pub use observe::trace;
 pub use pool::builder::PoolBuilder;
 pub use pool::shutdown::{RunningJob, StillRunning};
 pub use pool::{Pool, PoolStats};

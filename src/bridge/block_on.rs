@@ -15,6 +15,7 @@ use crate::event_loop::handle::Handle;
 use crate::event_loop::join_error::JoinError;
 use crate::event_loop::loop_cache;
 use crate::event_loop::send_join_handle::SendJoinHandle;
+use crate::observe::event::{self, Slice};
 use crate::pool::{slot, wait};
 use crate::sync::{Arc, current_thread};
 use std::cell::Cell;
@@ -103,6 +104,7 @@ impl Handle {
         F: Future + 'static,
         F::Output: Send + 'static,
     {
+        let _wait = event::slice(|| Slice::Wait("block_on"));
         wait_for(self, make, Location::caller())
     }
 }
@@ -138,6 +140,7 @@ impl<T: Send + 'static> SendJoinHandle<T> {
     pub fn join(self) -> Result<T, JoinError> {
         // If the task has ended, the thread that owns its loop may take the result.
         refuse_loop_thread("SendJoinHandle::join", self.cell.owner());
+        let _wait = event::slice(|| Slice::Wait("join"));
         let Some(call) = current_call() else {
             return wait::block_on(|context| self.cell.poll(context));
         };

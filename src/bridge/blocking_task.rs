@@ -22,6 +22,7 @@ use crate::bridge::{large_job, retry_timer};
 use crate::context::inherited::Inherited;
 use crate::event_loop::current::{self, refuse_loop_thread};
 use crate::event_loop::handle::Handle;
+use crate::observe::event::{self, Slice};
 use crate::pool::registry::Registry;
 use crate::pool::thread_retry::{JoinListener, RETRY_PAUSE};
 use crate::pool::{Pool, wait};
@@ -392,6 +393,7 @@ impl<R> BlockingTask<R> {
         let home = self.job.as_ref().and_then(|job| job.call_state().home());
         let home = home.filter(|home| !home.is_closed());
         refuse_loop_thread("BlockingTask::join", home.map(|home| home.inbox.owner()));
+        let _wait = event::slice(|| Slice::Wait("join"));
         self.submit(Handle::try_current(), call::permit_holder().is_some());
         let patience = Cell::new(None);
         let mut watch = WaitTracker::new(call::permit_holder(), false);

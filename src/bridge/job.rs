@@ -24,6 +24,7 @@ use crate::bridge::job_error::JobError;
 use crate::context::bound::Bound;
 use crate::context::inherited::Inherited;
 use crate::event_loop::handle::Handle;
+use crate::observe::event::{self, Arrow};
 use crate::pool::job::{Queued, Run, Runner};
 use crate::pool::refusal::Refusal;
 use crate::sync::panics::{catch_panic, drop_nested, drop_quietly, wake};
@@ -130,6 +131,7 @@ where
             // Outside the lock, because the clone may run user code.
             new = Some(context.waker().clone());
         };
+        event::arrow_to(Arrow::Result, || std::ptr::from_ref(self).addr());
         // If the drop of the new waker panics, the result is kept.
         drop_quietly(new);
         match phase {
@@ -150,6 +152,7 @@ where
     /// Gives the result to the caller. The function and the permit are gone before that, and if no job is queued, the
     /// thread counts as searching.
     fn finish(&self, result: Result<R, JobError>, runner: &mut dyn Runner) {
+        event::arrow_from(Arrow::Result, || std::ptr::from_ref(self).addr());
         let has_links = self.call_state.has_links();
         if !has_links {
             runner.start_searching();

@@ -16,6 +16,7 @@
 use crate::bridge::block_on::{SyncifyError, run_here, wait_for};
 use crate::event_loop::current;
 use crate::event_loop::handle::Handle;
+use crate::observe::event::{self, Slice};
 use std::future::IntoFuture;
 use std::panic::Location;
 
@@ -184,6 +185,7 @@ impl Syncify {
         if current::is_running() {
             return Err(SyncifyError::OnLoopThread);
         }
+        let _wait = event::slice(|| Slice::Wait("syncify"));
         match self.on.clone().or_else(Handle::try_current) {
             Some(home) => wait_for(&home, make, at),
             None if self.raise_sync_error => Err(SyncifyError::NotOnWorkerThread),

@@ -13,6 +13,7 @@ use crate::event_loop::join_error::JoinError;
 use crate::event_loop::joins::Waiter;
 use crate::event_loop::scheduler::{Inbox, Post, Scheduler};
 use crate::event_loop::task::{Outcome, result_of};
+use crate::observe::event::{self, Arrow};
 use crate::sync::panics::{drop_nested, drop_quietly, wake};
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering, ThreadId};
 use std::task::{Context, Poll, Waker};
@@ -61,6 +62,7 @@ impl<T> JoinCell<T> {
 
     /// Stores the result, and wakes the waiter.
     pub(crate) fn complete(&self, result: Result<T, JoinError>) {
+        event::arrow_from(Arrow::Answer, || self.address());
         let mut state = self.state.lock();
         if !matches!(*state, CellState::Pending { .. }) {
             drop(state);
@@ -99,7 +101,10 @@ impl<T> JoinCell<T> {
         }
         let state = std::mem::replace(&mut *self.state.lock(), CellState::Taken);
         match state {
-            CellState::Complete(result) => Poll::Ready(result),
+            CellState::Complete(result) => {
+                event::arrow_to(Arrow::Answer, || self.address());
+                Poll::Ready(result)
+            }
             _ => panic!(
                 "a SendJoinHandle was polled after it had given its result; await it once, and keep that"
             ),
@@ -118,6 +123,11 @@ impl<T> JoinCell<T> {
         };
         drop(state);
         drop_quietly(waiter);
+    }
+
+    /// The number of the cell's arrow in a recording.
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
     }
 
     pub(crate) fn is_complete(&self) -> bool {

@@ -8,6 +8,7 @@ use crate::event_loop::join_cell::{ErasedCell, JoinCell};
 use crate::event_loop::join_error::JoinError;
 use crate::event_loop::scheduler::Scheduler;
 use crate::event_loop::task::{self, NewTask};
+use crate::observe::event;
 use crate::sync::Arc;
 use crate::sync::panics::{catch_panic, drop_quietly};
 use std::future::Future;
@@ -38,6 +39,7 @@ impl<M, T: Send> RemoteSpawn<M, T> {
         match catch_panic(|| make.release(|make| make())) {
             Ok((future, inherited)) => {
                 let key = scheduler.joins.borrow_mut().insert(false);
+                event::task_spawned(|| scheduler.task_address(key), spawned_at);
                 cell.attach(key, scheduler);
                 let new = task::new(future, spawned_at);
                 Some((key, task::in_context(new, inherited)))

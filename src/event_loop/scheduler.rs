@@ -13,6 +13,7 @@ use crate::event_loop::ready_queue::{Callback, ReadyEntry, ReadyQueue, SMALL};
 use crate::event_loop::task::{self, NewTask, failed};
 use crate::event_loop::task_waker::{MAIN_KEY, NO_KEY, TaskWaker};
 use crate::event_loop::timers::{TimerKey, TimerTarget, Timers};
+use crate::observe::event::{self, OpenSlice};
 use crate::observe::pulse::Pulse;
 use crate::sync::panics::drop_quietly;
 use crate::sync::{Arc, now};
@@ -61,6 +62,10 @@ pub(crate) struct Scheduler {
     pub(crate) is_answer_due: Cell<bool>,
     /// `None`: the loop isn't watched.
     pub(super) pulse: Option<Arc<Pulse>>,
+    /// A step has begun that is watched or recorded.
+    pub(super) is_in_step: Cell<bool>,
+    /// The slice of that step in a recording.
+    pub(super) open_step: Cell<Option<OpenSlice>>,
 }
 
 impl Scheduler {
@@ -78,6 +83,8 @@ impl Scheduler {
             closed: Cell::new(false),
             is_answer_due: Cell::new(false),
             pulse,
+            is_in_step: Cell::new(false),
+            open_step: Cell::new(None),
         }
     }
 
@@ -91,6 +98,7 @@ impl Scheduler {
             let outcome = failed(JoinError::loop_closed());
             self.joins.borrow_mut().end(key, outcome); // Kept for the handle.
         } else {
+            event::task_spawned(|| self.task_address(key), new.spawned_at);
             self.ready.borrow_mut().push_spawned(key, new);
         }
         key

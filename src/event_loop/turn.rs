@@ -13,6 +13,7 @@ use crate::event_loop::scheduler::Scheduler;
 use crate::event_loop::task::{NewTask, Outcome, Task, failed};
 use crate::event_loop::task_waker::{MAIN_KEY, TaskWaker};
 use crate::event_loop::timers::TimerTarget;
+use crate::observe::event::{self, Slice};
 use crate::observe::sites::Site;
 use crate::pool::slot;
 use crate::sync::panics::{catch_panic, drop_nested, drop_quietly, wake};
@@ -86,7 +87,9 @@ impl EventLoop {
         let ready = self.scheduler.len();
         if ready == 0 {
             self.scheduler.shrink();
+            return 0;
         }
+        let _turn = event::slice(|| Slice::Turn);
         let mut due = self.scheduler.due();
         while let Some(entry) = self.scheduler.pop(&mut due) {
             match entry {
@@ -201,6 +204,7 @@ impl EventLoop {
 
     /// A task has ended, and its future is gone. Stores the outcome, and wakes what waits for it.
     fn end(&mut self, key: u32, outcome: Outcome) {
+        event::task_ended(|| self.scheduler.task_address(key));
         let ended = self.scheduler.joins.borrow_mut().end(key, outcome);
         match ended {
             Ended::Kept => {}

@@ -3,7 +3,9 @@
 //! The rule: while the loop runs on its thread, it is awake or asleep in its inbox. Between two runs, it counts as asleep.
 
 use crate::event_loop::scheduler::Scheduler;
+use crate::observe::event::{self, Slice, TaskAddress};
 use crate::observe::sites::Site;
+use crate::sync::Arc;
 
 #[cfg(not(footbridge_loom))]
 use crate::observe::monitor;
@@ -26,16 +28,42 @@ impl Scheduler {
 
     /// The loop is about to run user code that was spawned at this site. If a step has begun already, that goes on.
     pub(super) fn begin_step(&self, site: impl FnOnce() -> Site) {
+        if self.pulse.is_some() || event::is_on() {
+            self.begin_seen_step(site());
+        }
+    }
+
+    #[cold]
+    fn begin_seen_step(&self, site: Site) {
+        if self.is_in_step.replace(true) {
+            return;
+        }
         if let Some(pulse) = &self.pulse {
             pulse.begin_step(site);
         }
+        let open = event::slice(|| Slice::Step(site.place()));
+        self.open_step.set(Some(open));
     }
 
     /// The user code has returned.
     pub(super) fn end_step(&self) {
+        if self.is_in_step.get() {
+            self.end_seen_step();
+        }
+    }
+
+    #[cold]
+    fn end_seen_step(&self) {
+        self.is_in_step.set(false);
+        drop(self.open_step.take());
         if let Some(pulse) = &self.pulse {
             pulse.end_step();
         }
+    }
+
+    /// Names a task of this loop in a recording.
+    pub(super) fn task_address(&self, key: u32) -> TaskAddress {
+        (Arc::as_ptr(&self.inbox).addr(), key)
     }
 
     pub(super) fn tell_awake(&self) {

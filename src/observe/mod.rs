@@ -10,6 +10,9 @@
 //! ```
 
 pub(crate) mod blocked;
+mod chrome;
+pub(crate) mod event;
+mod log;
 #[cfg(not(footbridge_loom))]
 pub(crate) mod monitor;
 #[cfg_attr(
@@ -22,6 +25,9 @@ pub(crate) mod pulse;
     allow(dead_code, reason = "no loop is watched in a model")
 )]
 pub(crate) mod sites;
+mod svg;
+mod timeline;
+pub mod trace;
 
 #[cfg(not(footbridge_loom))]
 pub(crate) use monitor::watch;

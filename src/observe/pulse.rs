@@ -74,10 +74,10 @@ impl Pulse {
     }
 
     /// The loop begins a step. If one has begun already, that goes on.
-    pub(crate) fn begin_step(&self, site: impl FnOnce() -> Site) {
+    pub(crate) fn begin_step(&self, site: Site) {
         let word = Word(self.word.load(Ordering::Relaxed));
         if !word.is_in_step() {
-            let word = word.next(site().bits().into());
+            let word = word.next(site.bits().into());
             self.word.store(word.0, Ordering::Release); // Pairs with `word`.
         }
     }

@@ -16,6 +16,11 @@ pub trait Run: Send + Sync {
 /// A job in a queue.
 pub type Queued = Arc<dyn Run>;
 
+/// The address of a job, its number in a recording.
+pub(crate) fn address(job: &Queued) -> usize {
+    Arc::as_ptr(job).addr()
+}
+
 /// The thread that runs a job, as the job sees it.
 pub trait Runner {
     /// Called before the job's result becomes visible. From here on the thread counts as searching. So if a caller submits

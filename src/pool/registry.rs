@@ -3,9 +3,10 @@
 //! The lock of [`Threads`] guards which thread does what. A submitter reads [`Awake`] first. It takes the lock if no
 //! thread will scan the queues, or only the watcher and the job is the first one queued.
 
+use crate::observe::event::{self, Arrow, Slice};
 use crate::pool::awake::{Awake, AwakeState};
 use crate::pool::builder::Settings;
-use crate::pool::job::Queued;
+use crate::pool::job::{Queued, address};
 use crate::pool::refusal::Refusal;
 use crate::pool::thread_retry::Refusals;
 use crate::pool::threads::{Chosen, Demand, Role, ThreadInfo, Threads};
@@ -66,6 +67,8 @@ impl Registry {
         if self.is_closed() {
             return job.refuse(Refusal::ShutDown);
         }
+        let _slice = event::slice(|| Slice::Submit(job.submitted_at()));
+        event::arrow_from(Arrow::Submit, || address(&job));
         let is_first;
         match worker_context::of(self).filter(|context| context.has_slot.get()) {
             Some(context) => {

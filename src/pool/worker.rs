@@ -16,7 +16,8 @@
 //! A worker takes jobs from its own queue, then from the shared ones. If both are empty, it enters the list of sleepers.
 //! Then it scans every queue once more, under the lock: the last look.
 
-use crate::pool::job::{Queued, Runner};
+use crate::observe::event::{self, Arrow, Slice};
+use crate::pool::job::{Queued, Runner, address};
 use crate::pool::registry::{AT_ONCE, Registry};
 use crate::pool::threads::{CurrentJob, Demand, Role, ThreadInfo};
 use crate::pool::worker_context::{self, WorkerContext};
@@ -188,6 +189,8 @@ impl Worker {
         self.stop_searching();
         self.set_current(job.submitted_at());
         self.set_busy(true, true);
+        let _slice = event::slice(|| Slice::Job(job.submitted_at()));
+        event::arrow_to(Arrow::Submit, || address(&job));
         // `run` catches the panics of user code itself. If one gets through, the worker goes on.
         if let Err(payload) = catch_panic(|| job.run(self)) {
             drop_quietly(payload);
