@@ -42,7 +42,7 @@ use std::task::Waker;
 ///
 /// These are not seen, and the call waits for ever:
 /// - A task that is spawned and awaited.
-/// - Several calls in a [`gather`](crate::gather).
+/// - Several calls in a [`gather`](crate::gather), and the children of a [`scope`](crate::scope()).
 /// - An executor that isn't this crate's.
 /// - A job that was submitted outside of every call that holds a token.
 /// - A token held by a [`Permit`] of yours and not by a call.

@@ -25,7 +25,8 @@ use std::rc::{Rc, Weak};
 ///
 /// The children need be neither `'static` nor `Send`: they are polled within the future of the scope, on whichever executor
 /// polls that. They may borrow what lives outside the scope, mutably too, and may spawn further children. A scope polls only
-/// what was woken before the poll began, so children that wake themselves starve nothing beside the scope.
+/// what was woken before the poll began, so children that wake themselves starve nothing beside the scope. While the scope
+/// isn't polled, its children aren't, either.
 ///
 /// What ends it before all are done:
 /// - A **panic** of the body or of a child. The others are taken down, and the scope panics with it. A later panic is only
@@ -41,6 +42,8 @@ use std::rc::{Rc, Weak};
 /// their threads are free. A panic of theirs wins over a value or an error.
 ///
 /// Dropping the scope's future drops all children. Those functions are told, and nothing waits for them.
+///
+/// If the value that the scope returns borrows something, all that the children borrow stays borrowed as long as that value.
 ///
 /// # Panics
 /// If the body or a child panics, with that panic.

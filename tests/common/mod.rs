@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its own part of this one")]
 
 use std::any::Any;
+use std::cell::RefCell;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::{Pin, pin};
@@ -142,4 +143,20 @@ pub fn panicking_waker() -> Waker {
         }
     }
     Waker::from(Arc::new(Panicking))
+}
+
+/// Pushes its name where it is dropped.
+pub struct Logs<'a>(pub &'a RefCell<Vec<&'static str>>, pub &'static str);
+
+impl Drop for Logs<'_> {
+    fn drop(&mut self) {
+        self.0.borrow_mut().push(self.1);
+    }
+}
+
+/// Waits `n` times for its turn.
+pub async fn turns(n: usize) {
+    for _ in 0..n {
+        footbridge::yield_now().await;
+    }
 }
