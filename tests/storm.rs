@@ -18,6 +18,8 @@ mod world {
 
     pub const ACTORS: Range<u64> = 20..120;
     pub const DEPTH: u64 = 5;
+    /// How many items a sequence has at most: more than two buffers.
+    pub const ITEMS: u64 = 400;
     /// Longer than anything here takes.
     pub const PATIENCE: Duration = Duration::from_secs(30);
     /// No system has so much.

@@ -3,12 +3,12 @@
 //! `crate::world` says what it runs on: std's threads in `tests/storm.rs`, a scheduler's in `tests/shuttle`. The
 //! counting is std's in both: it takes no step that a scheduler sees.
 
-use crate::world::{ACTORS, DEPTH, PATIENCE, TOO_MUCH_STACK, dawdle, thread};
+use crate::world::{ACTORS, DEPTH, ITEMS, PATIENCE, TOO_MUCH_STACK, dawdle, thread};
 use footbridge::context::Context;
 use footbridge::time::{sleep, timeout};
 use footbridge::{
     Asyncify, EventLoop, Handle, Limiter, Permit, Pool, Syncify, SyncifyError, check_cancelled,
-    gather, scope, spawn, syncify, yield_now,
+    gather, scope, spawn, spawn_generator, syncify, syncify_iter, yield_now,
 };
 use std::any::Any;
 use std::cell::Cell;
@@ -43,7 +43,7 @@ impl Random {
 }
 
 /// How many kinds of acts there are; the first `LEAVES` of them call no others.
-const KINDS: u64 = 17;
+const KINDS: u64 = 18;
 const LEAVES: u64 = 8;
 
 /// What the storm has in the air.
@@ -314,6 +314,7 @@ fn act(sky: Sky, random: Random, depth: u64) -> Pin<Box<dyn Future<Output = ()>>
                 drop(gate.acquire().await);
             }
             15 => scoped(&sky, &random, depth - 1).await,
+            16 => sequences(&sky, &random, depth - 1).await,
             _ => {
                 let job = call.wrap(move |_: Capture| {
                     while check_cancelled().is_ok() && n > 500 {
@@ -325,6 +326,50 @@ fn act(sky: Sky, random: Random, depth: u64) -> Pin<Box<dyn Future<Output = ()>>
             }
         }
     })
+}
+
+/// A generator whose items are taken to the end, or for a while. Now and then it calls back, or gets its own items from
+/// async code.
+async fn sequences(sky: &Sky, random: &Random, depth: u64) {
+    let (there, most, calls) = (sky.clone(), random.below(ITEMS), random.split());
+    let mut items = spawn_generator(move |sink| {
+        let ledger = there.ledger.clone();
+        let capture = Capture::new(&ledger);
+        let numbers = syncify_iter(move || {
+            let mut numbers = 0..most;
+            async move || {
+                let _ = &capture;
+                if numbers.start % 5 == 4 {
+                    yield_now().await;
+                }
+                numbers.next()
+            }
+        });
+        for number in numbers {
+            let Ok(number) = number else { return };
+            if number % 64 == 63 {
+                go_home(&there, calls.split(), depth);
+            }
+            if sink.send((number, Capture::new(&ledger))).is_err() {
+                return;
+            }
+        }
+    });
+    let patience = if random.below(2) == 0 {
+        random.below(ITEMS)
+    } else {
+        ITEMS
+    };
+    for expected in 0..patience {
+        let Some((number, _capture)) = items.next().await else {
+            break;
+        };
+        sky.ledger
+            .check(number == expected, "an item was lost, or came twice");
+        if number % 50 == 49 {
+            yield_now().await;
+        }
+    }
 }
 
 /// A scope: children that call others, and jobs; some are aborted, and some end the scope. What ends it from within has

@@ -8,7 +8,8 @@ mod bucket;
 
 pub use bucket::TokenBucket;
 
-use footbridge::{Asyncify, BlockingTask, Limiter, SyncifyError, asyncify, check_cancelled};
+use footbridge::{Asyncify, BlockingTask, Items, Limiter, Sink, SyncifyError};
+use footbridge::{asyncify, check_cancelled, spawn_generator};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
@@ -70,6 +71,24 @@ impl Repository {
         self.reads.run(|connection| work(connection))
     }
 
+    /// Has `work` read once there is a connection for it, and gives the items that it sends, while it reads. It keeps its
+    /// connection until it returns. Dropping the `Items` cancels it: a statement that it executes is interrupted, and `send`
+    /// returns an error, after which it should return. An error that `work` returns is the last item.
+    pub async fn rows<T, W>(&self, work: W) -> Items<Result<T, Error>>
+    where
+        W: FnOnce(&Connection, &Sink<Result<T, Error>>) -> Result<(), Error> + Send + 'static,
+        T: Send + 'static,
+    {
+        let permit = self.reads.limiter.acquire().await;
+        let idle = self.reads.idle.clone();
+        spawn_generator(move |sink| {
+            let _permit = permit; // given back when the connection is
+            if let Err(error) = with_connection(&idle, |connection| work(connection, sink)) {
+                let _ = sink.send(Err(error));
+            }
+        })
+    }
+
     /// Has `work` write, in a transaction of its own: it is committed if `work` succeeds, and rolled back if it fails,
     /// if it panics, or if the caller has gone away by then.
     ///
@@ -121,13 +140,13 @@ fn connect(path: &Path) -> Result<Connection, Error> {
 #[derive(Debug, Clone)]
 struct Lane {
     idle: Arc<Mutex<Vec<Connection>>>,
-    bounded: Asyncify,
+    limiter: Limiter,
 }
 
 impl Lane {
     fn new(connections: Vec<Connection>) -> Self {
         Self {
-            bounded: Asyncify::new().limiter(&Limiter::new(connections.len())),
+            limiter: Limiter::new(connections.len()),
             idle: Arc::new(Mutex::new(connections)),
         }
     }
@@ -140,16 +159,19 @@ impl Lane {
     {
         let idle = self.idle.clone();
         // What is wrapped has to be `Clone`, an argument has not: so `work` is one.
-        let job = move |work: W| {
-            let connection = idle.lock().unwrap().pop();
-            let mut connection = connection.expect("a token is a connection");
-            // After a panic too the connection is sound: the transaction has been dropped, and so rolled back.
-            let outcome = catch_unwind(AssertUnwindSafe(|| work(&mut connection)));
-            idle.lock().unwrap().push(connection);
-            outcome.unwrap_or_else(|payload| resume_unwind(payload))
-        };
-        self.bounded.wrap(job)(work)
+        let job = move |work: W| with_connection(&idle, work);
+        Asyncify::new().limiter(&self.limiter).wrap(job)(work)
     }
+}
+
+/// Lends a connection. The caller holds a token.
+fn with_connection<R>(idle: &Mutex<Vec<Connection>>, work: impl FnOnce(&mut Connection) -> R) -> R {
+    let connection = idle.lock().unwrap().pop();
+    let mut connection = connection.expect("a token is a connection");
+    // After a panic too the connection is sound: the transaction has been dropped, and so rolled back.
+    let outcome = catch_unwind(AssertUnwindSafe(|| work(&mut connection)));
+    idle.lock().unwrap().push(connection);
+    outcome.unwrap_or_else(|payload| resume_unwind(payload))
 }
 
 /// Why a call has no result.

@@ -1,14 +1,14 @@
-//! Imports 100,000 rows of CSV in batches, reads statistics beside it, gives up queries that have no end, and says for
-//! how long all that has kept the loop from turning.
+//! Imports 100,000 rows of CSV in batches, reads statistics beside it, writes the table as CSV while it is read, gives up
+//! queries that have no end, and says for how long all that has kept the loop from turning.
 //!
 //!     cargo run -p sqlite
 
 use footbridge::time::{sleep, sleep_until, timeout};
-use footbridge::{asyncify, gather, run, spawn, syncify};
+use footbridge::{Sink, asyncify, gather, run, spawn, syncify};
 use rusqlite::{Connection, Transaction};
 use sqlite::{Error, Repository, TokenBucket};
 use std::cell::Cell;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -18,6 +18,7 @@ const ROWS: u32 = 100_000;
 const BATCH: u32 = 5_000;
 const READERS: usize = 2;
 const SCHEMA: &str = "CREATE TABLE reading (station TEXT NOT NULL, tenths INTEGER NOT NULL)";
+const HEADER: [&str; 2] = ["station", "tenths of a degree"];
 const STATIONS: [&str; 3] = ["Bergen", "Nantes", "Paris, Montsouris"];
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -46,7 +47,7 @@ async fn monitor(longest: Rc<Cell<Duration>>) {
 /// Blocking, as are those below that aren't async.
 fn make_csv(path: PathBuf) -> csv::Result<Rows> {
     let mut csv = csv::Writer::from_path(&path)?;
-    csv.write_record(["station", "tenths of a degree"])?;
+    csv.write_record(HEADER)?;
     for n in 0..ROWS as usize {
         let tenths = (n * 7919 % 400) as i32 - 100;
         csv.write_record([STATIONS[n % STATIONS.len()], &tenths.to_string()])?;
@@ -110,6 +111,42 @@ fn show(done: u32) -> io::Result<()> {
     io::stdout().flush()
 }
 
+/// The rows borrow the statement, which borrows the connection. They never leave this thread; what is sent does.
+fn send_rows(connection: &Connection, sink: &Sink<Result<Row, Error>>) -> Result<(), Error> {
+    let mut select = connection.prepare_cached("SELECT * FROM reading ORDER BY rowid")?;
+    for row in select.query_map([], |row| row.try_into())? {
+        if sink.send(Ok(row?)).is_err() {
+            break; // nothing wants the rest
+        }
+    }
+    Ok(())
+}
+
+fn append(mut file: File, text: Vec<u8>) -> io::Result<File> {
+    file.write_all(&text)?;
+    Ok(file)
+}
+
+/// Writes the table as CSV while it is read. In memory are the rows in the buffers, and 1,000 as text.
+async fn export(repository: &Repository, path: PathBuf) -> Result<(), Failure> {
+    let append = asyncify(append);
+    let text = |csv: csv::Writer<Vec<u8>>| csv.into_inner().map_err(|error| error.into_error());
+    let mut file = asyncify(File::create::<PathBuf>)(path).await?;
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    csv.write_record(HEADER)?;
+    let (mut rows, mut done) = (repository.rows(send_rows).await, 0);
+    while let Some(row) = rows.next().await {
+        csv.serialize(row?)?;
+        done += 1;
+        if done % 1_000 == 0 {
+            file = append(file, text(csv)?).await?;
+            csv = csv::Writer::from_writer(Vec::new());
+        }
+    }
+    append(file, text(csv)?).await?;
+    Ok(())
+}
+
 /// Reads the statistics until all rows are in them.
 async fn watch(repository: Repository) -> Result<(u32, f64, f64), Error> {
     loop {
@@ -126,7 +163,8 @@ async fn program(directory: PathBuf) -> Result<(), Failure> {
     let longest = Rc::new(Cell::new(Duration::ZERO));
     drop(spawn(monitor(longest.clone()))); // detached: it ends with the loop
 
-    let rows = asyncify(make_csv)(directory.join("readings.csv")).await?;
+    let [imported, exported] = ["readings.csv", "export.csv"].map(|name| directory.join(name));
+    let rows = asyncify(make_csv)(imported.clone()).await?;
     let repository = Repository::open(directory.join("readings.db"), SCHEMA, READERS).await?;
     let start = Instant::now();
     let watch = spawn(watch(repository.clone()));
@@ -135,6 +173,11 @@ async fn program(directory: PathBuf) -> Result<(), Failure> {
     println!("in {took:.2} s; every read beside it saw whole batches");
     let (rows, mean, highest) = watch.await??;
     println!("{rows} rows, {mean:.1} degrees on average, {highest:.1} at most");
+
+    export(&repository, exported.clone()).await?;
+    let is_same = asyncify(move || Ok::<_, io::Error>(fs::read(imported)? == fs::read(exported)?));
+    assert!(is_same().await?, "the table is what was imported");
+    println!("exported while they were read, the same as they were imported");
 
     // One on each connection: were they not interrupted, the reads that follow would wait for ever.
     let start = Instant::now();

@@ -401,3 +401,42 @@ fn a_loop_that_ends_while_a_transaction_works_leaves_only_whole_transactions() {
     });
     assert_eq!(left, [0, 0, 1, 1, 2, 2]);
 }
+
+#[test]
+fn rows_that_are_dropped_free_the_only_connection_also_within_an_endless_query() {
+    with_readers(1, async |repository| {
+        let insert_two = |transaction: &rusqlite::Transaction<'_>| {
+            insert(transaction, 1)?;
+            insert(transaction, 2)
+        };
+        repository.transaction(insert_two).await.unwrap();
+        let mut rows = repository
+            .rows(|connection, sink| {
+                for n in lines(connection)? {
+                    let _ = sink.send(Ok(n));
+                }
+                endless(connection)
+            })
+            .await;
+        assert_eq!(rows.next().await.unwrap().unwrap(), 1);
+        assert_eq!(rows.next().await.unwrap().unwrap(), 2);
+        drop(rows);
+        assert_eq!(repository.read(lines).await.unwrap(), [1, 2]);
+    });
+}
+
+#[test]
+fn an_error_of_what_reads_rows_is_the_last_item() {
+    with_readers(1, async |repository| {
+        let mut rows = repository
+            .rows(|connection, sink| {
+                let _ = sink.send(Ok(1));
+                connection.query_one("SELECT * FROM nothing", [], |_| Ok(()))?;
+                Ok(())
+            })
+            .await;
+        assert_eq!(rows.next().await.unwrap().unwrap(), 1);
+        assert!(matches!(rows.next().await, Some(Err(Error::Sqlite(_)))));
+        assert!(rows.next().await.is_none());
+    });
+}

@@ -14,6 +14,8 @@ mod world {
 
     pub const ACTORS: Range<u64> = 1..8;
     pub const DEPTH: u64 = 4;
+    /// How many items a sequence has at most. A buffer is one.
+    pub const ITEMS: u64 = 6;
     /// No deadline, which could come at any moment, and save a thread that should have been woken.
     pub const PATIENCE: Duration = Duration::MAX;
     /// What the model of a system refuses.
