@@ -4,6 +4,7 @@
 mod common;
 
 use common::{Grenade, Guard, foreign_block_on, me, panic_of, poll_once, until, watched};
+use footbridge::context;
 use footbridge::{
     Cancelled, EventLoop, Handle, Items, Pool, SyncifyError, asyncify, asyncify_iter,
     check_cancelled, gather, run, spawn, spawn_blocking, spawn_generator, syncify, syncify_iter,
@@ -559,5 +560,31 @@ fn sequences_within_sequences_get_on_in_a_pool_of_one() {
             }
         });
         assert_eq!(collect(sums).await, (1..=200).collect::<Vec<_>>());
+    });
+}
+
+// C1, C3, C9, decisions 20, 21
+#[test]
+fn a_sequence_runs_in_the_context_that_it_was_asked_for_in() {
+    watched(|| {
+        fn number() -> Option<Arc<u32>> {
+            context::Context::current().get::<u32>()
+        }
+        let seen = context::Context::default().with(7u32).run(|| {
+            run(async {
+                let mut generator = spawn_generator(|sink| {
+                    sink.send(number()).unwrap();
+                    let mut back = syncify_iter(|| async || Some(number()));
+                    sink.send(back.next().unwrap().unwrap()).unwrap();
+                });
+                let mut iterator = asyncify_iter([()].into_iter().map(|()| number()));
+                [
+                    generator.next().await.unwrap(),
+                    generator.next().await.unwrap(),
+                    iterator.next().await.unwrap(),
+                ]
+            })
+        });
+        assert_eq!(seen, [(); 3].map(|()| Some(Arc::new(7))));
     });
 }
