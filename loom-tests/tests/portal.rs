@@ -6,7 +6,7 @@ use std::future::pending;
 use std::time::Duration;
 
 // Threads: one that calls, one that stops, the portal's.
-// Decided by: the inbox's lock. `Inbox::refuse_calls` comes before the phase *stopping*, and the portal's thread asks for that
+// Decided by: the inbox's lock. `Inbox::refuse_calls` comes before the phase *stopping*, and the thread asks for that
 // before its last turn: so a call is refused, or is in the inbox by that turn.
 // Mutants: a portal's thread asks for a stop after its turn; a stop is told before calls are refused.
 #[test]

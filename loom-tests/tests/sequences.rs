@@ -22,7 +22,7 @@ fn run_with_one_worker<F: Future>(main: impl FnOnce() -> F) -> F::Output {
 }
 
 // Threads: the worker, whose generator sends until there is no room; the loop's thread, which takes.
-// Decided by: the channel's lock (`poll_send`, `poll_item`, `take`): each side sees what the other left, or leaves its waker.
+// Decided by: the channel's lock (`poll_send`, `poll_item`, `take`): a side sees what the other left, or leaves its waker.
 // Mutants: a receiver that waits is not woken; a sender that waits for room is not woken; an item between the two looks of a
 // receiver is not seen.
 #[test]
@@ -47,7 +47,7 @@ fn items_arrive_in_order_and_with_what_was_written_before_them() {
 }
 
 // Threads: the worker, whose generator sends its last item and ends; the loop's thread, which polls.
-// Decided by: the job's lock, after the channel's. A receiver that finds no item and then the end looks for an item once more.
+// Decided by: the job's lock, after the channel's. A receiver that finds no item, and then the end, looks once more.
 // Mutant: an item that comes just before the end is lost.
 #[test]
 fn the_last_item_against_the_end_of_the_generator_is_not_lost() {
@@ -61,7 +61,7 @@ fn the_last_item_against_the_end_of_the_generator_is_not_lost() {
 }
 
 // Threads: the worker, whose generator finds the buffer full; the loop's thread, which drops the items.
-// Decided by: the channel's lock (`poll_send`, `close`): the send sees that it is closed, or the drop sees the sender's waker.
+// Decided by: the channel's lock (`poll_send`, `close`): the send sees that it is closed, or the drop sees its waker.
 // Mutants: a drop of the items doesn't wake the sender; a closed channel takes items.
 #[test]
 fn a_send_without_room_against_the_drop_of_the_items_is_refused() {
@@ -129,7 +129,7 @@ fn an_async_sequence_arrives_whole_though_its_task_runs_ahead() {
     });
 }
 
-// Threads: the worker, which waits for an item; the loop's thread, whose task sends nothing, and where the job's caller goes.
+// Threads: the worker, which waits for an item; the loop's thread, whose task sends nothing, and where the caller goes.
 // Decided by: the lock of the call's links (`begin_wait`, `CallState::cancel`); then the loop completes the task's cell.
 // Mutant: the wait for an item is not among what a cancel ends.
 #[test]

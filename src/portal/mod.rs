@@ -3,7 +3,7 @@
 //! The rule: only `stop` waits, and only until its deadline. The drop of a portal sends a signal, wherever it is dropped.
 //!
 //! A stop has two parts. [`Inbox::refuse_calls`](crate::event_loop::inbox::Inbox::refuse_calls) comes first: then the
-//! loop has all the calls that it will get. So when its thread learns of the stop, one turn more is enough to know all tasks.
+//! loop has all the calls that it will get. So when its thread learns of the stop, one turn more shows all tasks.
 
 pub(crate) mod builder;
 mod life;
@@ -67,7 +67,7 @@ impl Portal {
         &self.handle
     }
 
-    /// Ends the portal: from now on its loop refuses calls, and the tasks that it has may end. After `timeout` the tasks that
+    /// Ends the portal: from now on its loop refuses calls, and the tasks that it has may end. After `timeout`, those that
     /// are left are aborted. Waits until the loop is gone. With `Duration::MAX`, tasks have as long as they take. With zero,
     /// the loop runs what was asked of it before, for one turn.
     ///

@@ -79,8 +79,8 @@ pub struct Sink<T> {
 }
 
 impl<T> Sink<T> {
-    /// Sends an item. If the consumer is more than a buffer behind, blocks until it has taken what was sent, and releases the
-    /// job's slot in the pool meanwhile. A buffer is 128 items, and so many more are with the consumer.
+    /// Sends an item. If the consumer is more than a buffer behind, blocks until it has taken what was sent. Meanwhile the
+    /// job's slot in the pool is released. A buffer is 128 items, and so many more are with the consumer.
     ///
     /// # Errors
     /// [`Cancelled`], if the [`Items`] were dropped. The item is dropped. [`check_cancelled`](crate::check_cancelled) says

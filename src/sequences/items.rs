@@ -55,9 +55,9 @@ where
 
 /// The items of a blocking iterator or [generator](crate::spawn_generator), for async code. It works on any executor.
 ///
-/// Dropping it cancels the job: [`send`](crate::Sink::send) and [`check_cancelled`](crate::check_cancelled) say so there, and
-/// an async function that the job waits for is dropped. Then the job drops its iterator on its own thread. If it hasn't begun,
-/// it never runs, and what it captured is dropped at once. Items that were sent and not taken are dropped with the `Items`.
+/// Dropping it cancels the job: [`send`](crate::Sink::send) and [`check_cancelled`](crate::check_cancelled) say so there,
+/// and an async function that the job waits for is dropped. The job drops its iterator on its own thread. If it hasn't
+/// begun, it never runs, and what it captured is dropped at once. Items that were sent and not taken are dropped with the `Items`.
 ///
 /// A loop over items that are all there lets other tasks go on after every two buffers.
 ///
@@ -91,7 +91,7 @@ impl<T> Items<T> {
     /// The next item. `None`: there are no more. Dropping the future loses nothing.
     ///
     /// # Panics
-    /// With the panic of the iterator or generator, after the items before it. If the pool can't run the job, with the reason.
+    /// With the panic of the iterator or generator, after the items before it. If the pool can't run it, with the reason.
     /// After that it is `None`.
     ///
     /// ```

@@ -25,15 +25,15 @@ use std::task::Context;
 /// [`asyncify_iter`](crate::asyncify_iter).
 ///
 /// The first `next` calls `make` on the loop that the job came from. What it returns is called there for one item after the
-/// other, until it gives `None`, by a task of that loop. It need not be `Send`, and keeps what it needs from call to call. The
-/// task runs ahead of the iterator by up to two buffers of 128 items. While the job waits for an item, its slot in the pool is
-/// free for other jobs.
+/// other, until it gives `None`, by a task of that loop. It need not be `Send`, and keeps what it needs between calls. The
+/// task runs ahead of the iterator by up to two buffers of 128 items. While the job waits, its slot in the pool is free for
+/// other jobs.
 ///
 /// Dropping the iterator ends the task: its loop drops what `make` has made. So does the end of the job, if the job owns the
 /// iterator.
 ///
 /// # Errors
-/// As an item, once, and then the iterator is over: the [`SyncifyError`] that [`syncify`](crate::syncify) would return there.
+/// As an item, once, and then the iterator is over: the [`SyncifyError`] that [`syncify`](crate::syncify) would give there.
 ///
 /// # Panics
 /// `next` does, with the panic of `make` or of what it returned, after the items before it.
