@@ -57,7 +57,8 @@ where
 ///
 /// Dropping it cancels the job: [`send`](crate::Sink::send) and [`check_cancelled`](crate::check_cancelled) say so there,
 /// and an async function that the job waits for is dropped. The job drops its iterator on its own thread. If it hasn't
-/// begun, it never runs, and what it captured is dropped at once. Items that were sent and not taken are dropped with the `Items`.
+/// begun, it never runs, and what it captured is dropped at once. Items that were sent and not taken are dropped with the
+/// `Items`.
 ///
 /// A loop over items that are all there lets other tasks go on after every two buffers.
 ///
