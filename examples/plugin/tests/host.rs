@@ -7,11 +7,10 @@ use std::process::Command;
 #[test]
 fn a_host_loads_the_plugin_uses_it_after_a_fork_too_and_unloads_it() {
     let host = Path::new(env!("CARGO_TARGET_TMPDIR")).join("host");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/host.c");
     let compiled = Command::new("cc")
         .arg("-o")
         .arg(&host)
-        .arg(source)
+        .arg("tests/host.c")
         .args(["-pthread", "-ldl"])
         .status();
     assert!(compiled.expect("there is a C compiler").success());

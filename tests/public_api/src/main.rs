@@ -46,7 +46,10 @@ fn surface() -> io::Result<String> {
 
 /// Has the pages made. Returns their folder.
 fn document() -> io::Result<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    // That of this run: the program may have been built from another checkout, with the same target directory.
+    let package = env::var_os("CARGO_MANIFEST_DIR")
+        .ok_or(io::Error::other("run it by `cargo run -p public_api`"))?;
+    let root = Path::new(&package).join("../..");
     let target = env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), PathBuf::from);
     let cargo = env::var_os("CARGO").unwrap_or("cargo".into());
     let status = Command::new(cargo)
