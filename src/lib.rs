@@ -213,6 +213,21 @@
 //! assert_eq!(seen, (7, 7));
 //! ```
 //!
+//! # When it stalls
+//! A task that blocks stops all others on its loop. Start the program with `FOOTBRIDGE_BLOCKED=100ms` in its environment,
+//! and it prints which line blocks a loop for longer than that, while it does:
+//!
+//! ```text
+//! footbridge: thread main: the loop has been blocked for 0.10 s by what was spawned at src/main.rs:144:17 (in futex)
+//! ```
+//!
+//! The line is that of the `spawn`, `call_soon` or `run`. What blocks is in that future, in what it calls, or in the drop of
+//! something that it holds. The end says what the thread does: `in futex` waits for a lock or a channel, `in
+//! clock_nanosleep` sleeps, `in read` waits for a file or a socket, `computing` computes. Each of these belongs into
+//! [`asyncify`] or [`spawn_blocking`]. (A lock that a job holds for long is found by what waits for it on the loop.)
+//! [`EventLoopBuilder::on_blocked`] tells a hook the same. What each thread does in between, and what waited for what, is
+//! in a recording: see [`trace`].
+//!
 //! # What it is not
 //! It has no I/O of its own: bring blocking I/O, or a reactor that runs on its own thread. A loop has one thread: to
 //! split a computation over the cores, use a pool made for that. What runs on a worker crosses threads with its arguments
