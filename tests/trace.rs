@@ -7,7 +7,9 @@
 mod common;
 
 use common::watched;
-use footbridge::{asyncify, run, spawn, spawn_blocking, syncify, trace};
+use footbridge::{
+    EventLoop, Pool, Sink, asyncify, run, spawn, spawn_blocking, spawn_generator, syncify, trace,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::Location;
 use std::sync::mpsc;
@@ -399,6 +401,39 @@ fn a_call_of_each_bridge_is_there_with_its_slices_and_the_four_arrows_between_th
                 .count(),
             1
         );
+    });
+}
+
+#[test]
+fn a_generator_that_waits_for_its_consumer_waits_in_a_slice() {
+    watched(|| {
+        let pool = Pool::builder().build();
+        let mut event_loop = EventLoop::builder().pool(&pool).build();
+        let recorder = trace::record(100_000);
+        let at = line() + 2;
+        let items = event_loop.run_until(async {
+            let mut items = spawn_generator(|sink: &Sink<u32>| {
+                for n in 0..10_000 {
+                    sink.send(n).unwrap();
+                }
+            });
+            while pool.stats().parked_in_syncify == 0 {
+                footbridge::yield_now().await; // until there is no more room
+            }
+            let mut received = 0;
+            while items.next().await.is_some() {
+                received += 1;
+            }
+            received
+        });
+        assert_eq!(items, 10_000);
+        let trace = Trace::of(&recorder.stop());
+        let [job] = trace.of_line("job", at)[..] else {
+            panic!("one job, not {:?}", trace.slices)
+        };
+        let waits = trace.named("send");
+        let wait = waits.iter().find(|wait| wait.tid == job.tid).unwrap();
+        assert!(wait.kind == "wait" && job.begin <= wait.begin && wait.end <= job.end);
     });
 }
 

@@ -5,6 +5,7 @@
 
 use crate::bridge::cancel::Cancelled;
 use crate::bridge::spawn_blocking::spawn_blocking;
+use crate::observe::event::{self, Slice};
 use crate::pool::wait;
 use crate::sequences::channel::Channel;
 use crate::sequences::items::Items;
@@ -102,7 +103,14 @@ impl<T> Sink<T> {
     /// ```
     pub fn send(&self, item: T) -> Result<(), Cancelled> {
         let mut item = Some(item);
-        wait::block_on(|context| self.channel.poll_send(&mut item, context))
+        let mut slice = None;
+        wait::block_on(|context| {
+            let sent = self.channel.poll_send(&mut item, context);
+            if sent.is_pending() {
+                slice.get_or_insert_with(|| event::slice(|| Slice::Wait("send")));
+            }
+            sent
+        })
     }
 }
 
