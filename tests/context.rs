@@ -11,7 +11,7 @@ use footbridge::{
 };
 use std::cell::{Cell, RefCell};
 use std::future::{Future, pending, poll_fn};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
@@ -822,6 +822,95 @@ fn a_panic_passes_a_wrapper_without_unwinding_it_and_the_first_panic_is_passed_o
                 assert_eq!(common::text_of(&*error.into_panic()), says);
             }
         });
+    });
+}
+
+/// Its drop panics also during another panic. If the crate lets it be dropped in an unwind, the process aborts.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("a panic in a destructor");
+    }
+}
+
+// A10, decision 8
+#[test]
+fn what_a_wrapper_that_panics_leaves_undone_is_dropped_before_its_panic_is_passed_on() {
+    watched(|| {
+        let panics = with_wrapper(|_| panic!("the wrapper"));
+        let (pool, go) = busy_pool();
+        let holding = |bomb: Bomb| move || drop(bomb);
+        drop(panics.run(|| pool.spawn_blocking(holding(Bomb))));
+        drop(go);
+        let job = panics.run(|| pool.spawn_blocking(holding(Bomb)));
+        assert_eq!(panic_of(|| job.join()), "the wrapper");
+        run(async {
+            let (made, bomb) = (Bomb, Bomb);
+            let handle = Handle::current();
+            assert!(panics.run(|| handle.call_soon(holding(Bomb))));
+            let remote = panics.run(|| handle.spawn(move || async move { drop(made) }));
+            let task = panics.run(|| spawn(async move { drop(bomb) }));
+            for error in [remote.await.unwrap_err(), task.await.unwrap_err()] {
+                assert_eq!(common::text_of(&*error.into_panic()), "the wrapper");
+            }
+        });
+        let bomb = Bomb;
+        let wrapped = panics.wrap(async move { drop(bomb) });
+        assert_eq!(panic_of(|| drop(wrapped)), "the wrapper");
+    });
+}
+
+// A10
+#[test]
+fn a_capture_that_panics_takes_the_wrappers_before_it_along_quietly() {
+    watched(|| {
+        let context = Context::default()
+            .carry(|| {
+                let bomb = Bomb;
+                move |step: &mut dyn FnMut()| {
+                    let _bomb = &bomb;
+                    step();
+                }
+            })
+            .carry(|| -> fn(&mut dyn FnMut()) { panic!("no capture") });
+        let spawns = || context.run(|| spawn_blocking(|| ()));
+        assert_eq!(panic_of(spawns), "no capture");
+    });
+}
+
+// C1, C6
+#[test]
+fn a_function_that_came_without_a_context_is_dropped_without_one() {
+    watched(|| {
+        let (tell, told) = mpsc::channel();
+        let holding = || {
+            let dropped = Dropped(tell.clone());
+            move || drop(dropped)
+        };
+        let (pool, go) = busy_pool();
+        let cancelled = pool.spawn_blocking(holding());
+        in_context(1, || drop(cancelled));
+        assert_eq!(told.recv(), Ok(0), "it was cancelled in a context");
+        drop(go);
+        let limiter = Limiter::new(1);
+        let token = limiter.try_acquire();
+        let in_line = Asyncify::new().pool(&pool).limiter(&limiter);
+        let dropped = Arc::new(Dropped(tell.clone()));
+        let call = in_line.wrap(move || drop(dropped.clone()))().outcome();
+        let mut call = pin!(call);
+        assert!(poll_once(&mut call).is_pending());
+        pool.shutdown(Duration::from_secs(60)).unwrap();
+        drop(token);
+        let refused = in_context(1, || poll_once(&mut call));
+        assert!(matches!(refused, Poll::Ready(Err(_))));
+        assert_eq!(told.recv(), Ok(0), "it was refused in a context");
+        drop(in_context(1, || pool.spawn_blocking(holding())));
+        assert_eq!(
+            told.recv(),
+            Ok(1),
+            "it was refused, and came with a context"
+        );
     });
 }
 

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Guard, Logs, foreign_block_on, me, ms, panic_of, poll_once, turns, watched};
+use common::{Grenade, Guard, Logs, foreign_block_on, me, ms, panic_of, poll_once, turns, watched};
 use footbridge::context::Context as Inherits;
 use footbridge::time::{sleep, timeout};
 use footbridge::{Child, Scope, gather, run, scope, yield_now};
@@ -480,5 +480,55 @@ fn a_child_inherits_the_context_that_it_was_spawned_in_and_is_dropped_in_it() {
         });
         outer.run(|| run(all));
         assert_eq!(seen.into_inner(), [1, 2, 2]);
+    });
+}
+
+// C9
+#[test]
+fn a_child_that_was_spawned_without_a_context_sees_nothing_of_its_scopes() {
+    struct Seen<'a>(&'a RefCell<Vec<Option<u32>>>);
+    fn number() -> Option<u32> {
+        Inherits::current().get::<u32>().map(|number| *number)
+    }
+    impl Drop for Seen<'_> {
+        fn drop(&mut self) {
+            self.0.borrow_mut().push(number());
+        }
+    }
+    watched(|| {
+        let seen = RefCell::new(Vec::new());
+        let all = scope(async |s| {
+            let (seen, lets_go) = (&seen, Inherits::default());
+            let first = lets_go.run(|| s.spawn(async { s.spawn(async { number() }).await }));
+            assert_eq!((first.await, number()), (None, Some(1)));
+            for context in [&lets_go, &Inherits::current()] {
+                let held = Seen(seen);
+                context.run(|| {
+                    s.spawn(async move {
+                        let _held = held;
+                        pending::<()>().await;
+                    })
+                });
+            }
+            turns(2).await;
+            s.finish(());
+        });
+        Inherits::default().with(1_u32).run(|| run(all));
+        assert_eq!(seen.into_inner(), [None, Some(1)]);
+    });
+}
+
+// T12, decision 8
+#[test]
+fn a_panic_in_the_drop_of_what_comes_too_late_changes_nothing_of_the_scopes_end() {
+    watched(|| {
+        let value = run(scope(async |s| {
+            s.finish(7);
+            let (future, job) = (Grenade, Grenade);
+            s.spawn(async move { drop(future) });
+            s.spawn_blocking(move || drop(job));
+            8
+        }));
+        assert_eq!(value, 7);
     });
 }

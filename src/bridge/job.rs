@@ -21,6 +21,7 @@
 use crate::bridge::call::{Call, enter_call};
 use crate::bridge::call_state::{CallState, HeldPermit};
 use crate::bridge::job_error::JobError;
+use crate::context;
 use crate::context::bound::Bound;
 use crate::context::inherited::Inherited;
 use crate::event_loop::handle::Handle;
@@ -204,6 +205,8 @@ where
             None
         };
         let context = links.as_mut().and_then(|links| links.take_context());
+        // The caller's context is in force here. A function that came without one is dropped without it.
+        let context = context.or(is_waiting.then_some(Inherited::EMPTY));
         let has_end = links.is_some() || waiter.is_some();
         let end = has_end.then_some(move || {
             drop_quietly(links);
@@ -238,7 +241,9 @@ where
         let Some(f) = self.take_function() else {
             return;
         };
+        let left = context::Context::leave(); // As in `empty`.
         drop_quietly(f);
+        drop(left);
         let error = JobError::refused(why, self.call_state.submitted_at());
         self.finish(Err(error), &mut ());
     }

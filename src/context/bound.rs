@@ -8,7 +8,7 @@ use crate::context::inherited::Inherited;
 pub(crate) struct Bound<T> {
     /// `None` after `release`.
     value: Option<T>,
-    /// `None`: it came without a context.
+    /// `None`: it is used in whichever context is in force.
     inherited: Option<Inherited>,
 }
 
@@ -46,8 +46,9 @@ impl<T> Bound<T> {
 impl<T> Drop for Bound<T> {
     fn drop(&mut self) {
         if let Some(inherited) = self.inherited.take() {
-            // If a wrapper doesn't call its step, the value is dropped when this returns.
-            let _ = inherited.try_run(|| drop(self.value.take()));
+            // The closure owns the value. If a wrapper panics, or doesn't call its step, the value is dropped with it.
+            let value = self.value.take();
+            let _ = inherited.try_run(move || drop(value));
         }
     }
 }

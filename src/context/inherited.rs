@@ -10,9 +10,10 @@ use std::panic::resume_unwind;
 /// What a `capture` returns.
 pub(super) type Wrapper = Box<dyn Fn(&mut dyn FnMut()) + Send>;
 
-/// In a box, so that what holds one is little larger.
-pub struct Inherited(Box<Snapshot>);
+/// In a box, so that what holds one is little larger. `None`: the empty context.
+pub struct Inherited(Option<Box<Snapshot>>);
 
+#[derive(Default)]
 struct Snapshot {
     context: Context,
     wrappers: Vec<Wrapper>,
@@ -29,6 +30,15 @@ impl Inherited {
         (!context.is_empty()).then(|| Self::of(context))
     }
 
+    /// As [`current`](Self::current), for what runs or is dropped where another context may be in force: the empty
+    /// context is taken along, too.
+    #[inline]
+    pub(crate) fn current_or_empty() -> Self {
+        Self::current().unwrap_or(Self::EMPTY)
+    }
+
+    pub(crate) const EMPTY: Self = Self(None);
+
     /// As [`current`](Self::current), for a context that is the current one.
     #[cold]
     pub(super) fn of(context: Context) -> Self {
@@ -36,18 +46,34 @@ impl Inherited {
             Entry::Capture(capture) => Some(capture()),
             Entry::Value(_) => None,
         };
-        let wrappers = context.entries().iter().filter_map(capture).collect();
-        Self(Box::new(Snapshot { context, wrappers }))
+        // Made before the captures are called. If one of them panics, the wrappers made so far are dropped quietly.
+        let mut inherited = Self(Some(Box::default()));
+        if let Some(snapshot) = &mut inherited.0 {
+            snapshot.context = context;
+            let captured = snapshot.context.entries().iter().filter_map(capture);
+            snapshot.wrappers.extend(captured);
+        }
+        inherited
     }
 
-    /// Runs user code in the context, with the wrappers around it. `None`: a wrapper hasn't called its step.
+    /// Runs user code in the context, with the wrappers around it. `None`: a wrapper hasn't called its step. Then the code
+    /// is dropped in the context.
     pub(super) fn try_run<T>(&self, code: impl FnOnce() -> T) -> Option<T> {
+        let Some(snapshot) = &self.0 else {
+            let _left = Context::leave();
+            return Some(code());
+        };
+        let _entered = snapshot.context.enter();
         let (mut code, mut result) = (Some(code), None);
-        let wrapped = self.call(&mut || {
+        let wrapped = snapshot.call(&mut || {
             if let Some(code) = code.take() {
                 result = Some(catch_panic(code));
             }
         });
+        if code.is_some() {
+            // Quietly, because a wrapper may have panicked: a panic of the drop in an unwind would abort the process.
+            drop_quietly(code);
+        }
         let value = match result.transpose() {
             Ok(value) => value,
             // The first panic is the one that is passed on.
@@ -63,18 +89,19 @@ impl Inherited {
         value
     }
 
-    /// `Err`: a wrapper has panicked.
-    fn call(&self, step: &mut dyn FnMut()) -> Result<(), Payload> {
-        let _entered = self.0.context.enter();
-        catch_panic(|| call_wrapped(&self.0.wrappers, step))
-    }
-
     /// As [`try_run`](Self::try_run).
     ///
     /// # Panics
     /// If a wrapper hasn't called its step.
     pub(super) fn run<T>(&self, code: impl FnOnce() -> T) -> T {
         self.try_run(code).unwrap_or_else(|| no_step())
+    }
+}
+
+impl Snapshot {
+    /// `Err`: a wrapper has panicked.
+    fn call(&self, step: &mut dyn FnMut()) -> Result<(), Payload> {
+        catch_panic(|| call_wrapped(&self.wrappers, step))
     }
 }
 
@@ -95,9 +122,9 @@ fn call_wrapped(wrappers: &[Wrapper], step: &mut dyn FnMut()) {
 }
 
 /// A task or a job may end anywhere. So a panic in the drop of a wrapper, or of a context's value, ends here.
-impl Drop for Inherited {
+impl Drop for Snapshot {
     fn drop(&mut self) {
-        self.0.wrappers.drain(..).for_each(drop_quietly);
-        drop_quietly(mem::take(&mut self.0.context));
+        self.wrappers.drain(..).for_each(drop_quietly);
+        drop_quietly(mem::take(&mut self.context));
     }
 }

@@ -40,8 +40,8 @@ use std::mem::{self, ManuallyDrop};
 ///
 /// The context is in force while a job runs or a task is polled, and while their function or future is dropped. (A result
 /// that is dropped unread is dropped in the context of the code that drops it.) Nothing flows back: a job or a task may
-/// run code in another context, and its caller sees nothing of that. What came without a context runs without one, so a
-/// loop that is run inside `run` gives that context to its main future and to no task that was spawned elsewhere.
+/// run code in another context, and its caller sees nothing of that. What came without a context runs, and is dropped, without
+/// one. So a loop that is run inside `run` gives that context to its main future and to no task that was spawned elsewhere.
 ///
 /// Dropping a context drops the values that no other context and no call or task shares.
 ///
@@ -188,7 +188,7 @@ impl Context {
     /// # Panics
     /// If `capture` panics, the hop does: `spawn`, say, or the first poll of a call. If the wrapper panics, or returns
     /// without having called its step, the job or the task panics, and says so. (If it doesn't call its step around a
-    /// drop, the value is dropped without it.)
+    /// drop, the value is dropped when it returns, in the context all the same.)
     ///
     /// With `tracing`, the capture is `|| { let span = Span::current(); move |step: &mut dyn FnMut()| span.in_scope(step) }`.
     /// With a thread-local of one's own:

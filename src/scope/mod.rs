@@ -16,6 +16,7 @@ use crate::context::bound::Bound;
 use crate::context::inherited::Inherited;
 use crate::scope::child::Child;
 use crate::scope::running::{Running, ScopeState};
+use crate::sync::panics::drop_quietly;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
@@ -156,10 +157,12 @@ impl<'scope, T> Scope<'scope, '_, T> {
     {
         let state = self.state();
         let bound = if state.is_ending() {
-            drop(future);
+            drop_quietly(future);
             None
         } else {
-            Some(Bound::new(Box::pin(future), Inherited::current()))
+            // The scope may be polled in another context than that of the code that spawns.
+            let inherited = Inherited::current_or_empty();
+            Some(Bound::new(Box::pin(future), Some(inherited)))
         };
         let cell = state.add(bound, None, value_of);
         Child { cell }
@@ -198,7 +201,7 @@ impl<'scope, T> Scope<'scope, '_, T> {
     {
         let state = self.state();
         let job = if state.is_ending() {
-            drop(f);
+            drop_quietly(f);
             None
         } else {
             Some(Bound::new(Box::pin(spawn_blocking(f)), None))
