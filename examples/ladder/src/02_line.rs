@@ -2,7 +2,8 @@
 //! polls the task whose key comes next. The future stays on its thread. Only the key crosses, so a future needn't be
 //! `Send`, though its waker is.
 //!
-//! The rule: first woken, first polled. A task that wakes itself goes behind all that were woken before.
+//! The rule: first woken, first polled, and a key is in line once. So a task that wakes itself goes behind all that were
+//! woken before, however often it calls its waker.
 
 use super::parker::{Parker, yield_now};
 use super::world::Mutex;
@@ -27,7 +28,12 @@ struct Key(u64, Arc<Line>);
 impl Wake for Key {
     fn wake(self: Arc<Self>) {
         let Key(key, line) = &*self;
-        line.keys.lock().unwrap().push_back(*key);
+        let mut keys = line.keys.lock().unwrap();
+        if keys.contains(key) {
+            return;
+        }
+        keys.push_back(*key);
+        drop(keys);
         line.parker.unpark();
     }
 }
@@ -54,7 +60,7 @@ impl Executor {
     fn poll(&self, key: u64) {
         // It is taken out meanwhile, because it may spawn others.
         let Some(mut task) = self.tasks.borrow_mut().remove(&key) else {
-            return; // It was woken twice, or has ended.
+            return; // It has ended, and was woken once more.
         };
         let waker = self.waker(key);
         let poll = || task.as_mut().poll(&mut Context::from_waker(&waker));
@@ -83,11 +89,11 @@ impl Drop for Leave {
     }
 }
 
-/// The loop: `gather` brings what is due, `next` takes from the line, `sleep` is called when the line is empty.
+/// The loop: `before_each_turn` brings what is due, `next` takes from the line, `sleep` is called when the line is empty.
 pub fn run_with<F: Future>(
     next: fn(&mut VecDeque<u64>) -> Option<u64>,
     executor: &Rc<Executor>,
-    gather: impl Fn(),
+    before_each_turn: impl Fn(),
     sleep: impl Fn(&Parker),
     main: F,
 ) -> F::Output {
@@ -97,7 +103,7 @@ pub fn run_with<F: Future>(
     CURRENT.set(Some(executor.clone()));
     let _leave = Leave;
     loop {
-        gather();
+        before_each_turn();
         let key = next(&mut executor.line.keys.lock().unwrap());
         match key {
             None => sleep(&executor.line.parker),
@@ -136,4 +142,4 @@ pub fn main() {
 }
 
 // For real: `src/event_loop/ready_queue.rs` and `src/event_loop/task_waker.rs`. A wake on the loop's own thread takes no
-// lock, a task woken twice is in line once, a waker is made once and not for each poll, and a slab is in place of the map.
+// lock, a flag in each task says that it is in line, a waker is made once and not for each poll, and a slab is in place of the map.

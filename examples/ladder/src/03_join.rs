@@ -19,20 +19,20 @@ use std::task::{Context, Poll, Waker};
 #[derive(Debug)]
 pub struct Gone;
 
-enum Cell<T> {
+enum Outcome<T> {
     Pending(Option<Waker>),
     Done(Result<T, Gone>),
     Taken,
 }
 
 /// What the task has of the cell.
-pub struct Answer<T>(Arc<Mutex<Cell<T>>>);
+pub struct Answer<T>(Arc<Mutex<Outcome<T>>>);
 
 /// What waits has the other half.
-pub struct JoinHandle<T>(Arc<Mutex<Cell<T>>>);
+pub struct JoinHandle<T>(Arc<Mutex<Outcome<T>>>);
 
 pub fn cell<T>() -> (Answer<T>, JoinHandle<T>) {
-    let cell = Arc::new(Mutex::new(Cell::Pending(None)));
+    let cell = Arc::new(Mutex::new(Outcome::Pending(None)));
     (Answer(cell.clone()), JoinHandle(cell))
 }
 
@@ -40,9 +40,9 @@ impl<T> Answer<T> {
     /// The first answer stays.
     fn give(&self, result: Result<T, Gone>) {
         let mut cell = self.0.lock().unwrap();
-        if let Cell::Pending(waker) = &mut *cell {
+        if let Outcome::Pending(waker) = &mut *cell {
             let waker = waker.take();
-            *cell = Cell::Done(result);
+            *cell = Outcome::Done(result);
             drop(cell); // A waker is code of other people's. It isn't called under a lock.
             if let Some(waker) = waker {
                 waker.wake();
@@ -72,12 +72,16 @@ impl<T> Future for JoinHandle<T> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let waker = context.waker().clone();
         let mut cell = self.0.lock().unwrap();
-        match std::mem::replace(&mut *cell, Cell::Taken) {
-            Cell::Done(result) => return Poll::Ready(result),
-            Cell::Pending(_) => *cell = Cell::Pending(Some(waker)),
-            Cell::Taken => panic!("polled after it was ready"),
+        let outcome = std::mem::replace(&mut *cell, Outcome::Taken);
+        if let Outcome::Pending(_) = &outcome {
+            *cell = Outcome::Pending(Some(waker));
         }
-        Poll::Pending
+        drop(cell); // To drop the last poll's waker may be code of other people's, too.
+        match outcome {
+            Outcome::Done(result) => Poll::Ready(result),
+            Outcome::Pending(_) => Poll::Pending,
+            Outcome::Taken => panic!("polled after it was ready"),
+        }
     }
 }
 

@@ -107,12 +107,18 @@ pub fn run<F: Future>(main: F) -> F::Output {
     });
     CURRENT.set(Some(Handle(inbox.clone())));
     let _leave = Leave(Handle(inbox.clone()));
-    let gather = || {
+    let before_each_turn = || {
         fire();
         inbox.take().into_iter().for_each(|post| post());
     };
     let sleep = |_: &Parker| inbox.sleep(|parker| parker.park_until(earliest()));
-    line::run_with(VecDeque::pop_front, &executor, gather, sleep, main)
+    line::run_with(
+        VecDeque::pop_front,
+        &executor,
+        before_each_turn,
+        sleep,
+        main,
+    )
 }
 
 // What fails without it, and no longer fails with it.

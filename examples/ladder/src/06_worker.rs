@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 pub type Job = Box<dyn FnOnce() + Send>;
 
 /// A job that calls `f`, and a handle to the result.
-pub fn job<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> (Job, JoinHandle<R>) {
+pub fn new_job<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> (Job, JoinHandle<R>) {
     let (answer, handle) = cell();
     let answer = AlwaysAnswers(answer);
     (Box::new(move || answer.give(f())), handle)
@@ -35,7 +35,7 @@ static WORKER: LazyLock<mpsc::Sender<Job>> = LazyLock::new(|| {
 });
 
 fn spawn_blocking<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> JoinHandle<R> {
-    let (job, handle) = job(f);
+    let (job, handle) = new_job(f);
     WORKER.send(job).unwrap();
     handle
 }

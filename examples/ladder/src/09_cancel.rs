@@ -9,7 +9,7 @@ use super::join::JoinHandle;
 use super::parker::yield_now;
 use super::pool::Pool;
 use super::syncify::{SyncifyError, at_home, call_home};
-use super::worker::{Job, job};
+use super::worker::{Job, new_job};
 use crate::watchdog::{ends, hangs};
 use std::cell::RefCell;
 use std::future::{Future, pending, poll_fn};
@@ -97,21 +97,21 @@ impl<R> Drop for BlockingTask<R> {
 }
 
 /// A job that is to run on `pool`, and its caller's side.
-pub fn task<R>(pool: &Arc<Pool>, f: impl FnOnce() -> R + Send + 'static) -> (Job, BlockingTask<R>)
-where
-    R: Send + 'static,
-{
+pub fn job_for<R: Send + 'static>(
+    pool: &Arc<Pool>,
+    f: impl FnOnce() -> R + Send + 'static,
+) -> (Job, BlockingTask<R>) {
     let caller = Caller::default();
     let own = caller.clone();
     let f = at_home(pool.clone(), f);
-    let (job, handle) = job(move || {
+    let (job, handle) = new_job(move || {
         CALLER.set(own);
         check_cancelled().ok().map(|()| f())
     });
     (job, BlockingTask { handle, caller })
 }
 
-/// From an async function to a blocking one, for jobs.
+/// That of stage 8, which ends when the caller goes.
 pub fn syncify<A, F, T>(
     function: impl Fn(A) -> F + Clone + Send + 'static,
 ) -> impl Fn(A) -> Result<T, SyncifyError>
@@ -130,34 +130,44 @@ where
 
 // What fails without it, and no longer fails with it.
 
-/// A job waits for an async function that never ends, and its caller goes.
-fn goes_away(wait: fn() -> Result<(), SyncifyError>) -> Result<(), SyncifyError> {
+type Begin = mpsc::Sender<()>;
+
+/// Says that it has begun, and never ends.
+async fn begins(begin: Begin) {
+    begin.send(()).unwrap();
+    pending().await
+}
+
+/// Waits on a loop for what another thread sends.
+async fn received<T>(receiver: mpsc::Receiver<T>) -> T {
+    loop {
+        match receiver.try_recv() {
+            Ok(value) => return value,
+            Err(_) => yield_now().await,
+        }
+    }
+}
+
+/// A job waits for that function, and its caller goes.
+fn goes_away(wait: fn(Begin) -> Result<(), SyncifyError>) -> Result<(), SyncifyError> {
     run(async {
         let (tell, told) = mpsc::channel();
         let (begin, begun) = mpsc::channel();
         let pool = Pool::new(1);
-        let (job, task) = task(&pool, move || {
-            begin.send(()).unwrap();
-            tell.send(wait())
-        });
+        let (job, task) = job_for(&pool, move || tell.send(wait(begin)));
         pool.submit(job);
-        begun.recv().unwrap();
+        received(begun).await;
         drop(task);
-        loop {
-            match told.try_recv() {
-                Ok(answer) => return answer,
-                Err(_) => yield_now().await,
-            }
-        }
+        received(told).await
     })
 }
 
 pub fn main() {
-    let hung = hangs(|| goes_away(|| call_home(pending)));
+    let hung = hangs(|| goes_away(|begin| call_home(move || begins(begin))));
     println!("the caller goes, and the job waits for what never comes: hangs = {hung}");
-    let answer = ends(|| goes_away(|| syncify(|()| pending())(())));
+    let answer = ends(|| goes_away(|begin| syncify(begins)(begin)));
     println!("the job is told: {answer:?}");
 }
 
 // For real: `src/bridge/call_state.rs`, `src/bridge/cancel.rs` and `src/bridge/blocking_task.rs`. A job that is cancelled
-// in the queue drops its function there and then, and not when a worker comes to it.
+// in the queue drops its function there and then, and not when a worker comes to it. `asyncify` over `BlockingTask` is in `small.rs`.

@@ -1,8 +1,8 @@
-//! At most so many at once: there are *tokens*, and a call waits until it has one. A token that is given back goes to the
+//! At most so many at once: there are *permits*, and a call waits until it has one. A permit that is given back goes to the
 //! first in line, which is woken, and takes it when it is polled next.
 //!
-//! The rule: a token is never lost. The first in line may have been given the token and be dropped before it is polled
-//! again. Then it passes the token on.
+//! The rule: a permit is never lost. The first in line may have been given the permit and be dropped before it is polled
+//! again. Then it passes the permit on.
 
 use super::parker::{Parker, block_on};
 use crate::watchdog::{ends, hangs};
@@ -13,16 +13,16 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 #[derive(Clone)]
-pub struct Limiter(Arc<Mutex<Tokens>>);
+pub struct Limiter(Arc<Mutex<Permits>>);
 
-struct Tokens {
+struct Permits {
     free: usize,
-    /// By place in line. A place that isn't here any more has been given a token.
+    /// By number. One that isn't here any more has been given a permit.
     line: BTreeMap<u64, Waker>,
-    next_place: u64,
+    next_number: u64,
 }
 
-/// A token. Dropping it gives the token back.
+/// Dropping it gives it back.
 pub struct Permit(Limiter);
 
 impl Drop for Permit {
@@ -32,20 +32,20 @@ impl Drop for Permit {
 }
 
 impl Limiter {
-    pub fn new(tokens: usize) -> Self {
+    pub fn new(permits: usize) -> Self {
         let line = BTreeMap::new();
-        Self(Arc::new(Mutex::new(Tokens {
-            free: tokens,
+        Self(Arc::new(Mutex::new(Permits {
+            free: permits,
             line,
-            next_place: 0,
+            next_number: 0,
         })))
     }
 
     fn give_back(&self) {
-        let mut tokens = self.0.lock().unwrap();
-        let first = tokens.line.pop_first();
-        tokens.free += usize::from(first.is_none());
-        drop(tokens);
+        let mut permits = self.0.lock().unwrap();
+        let first = permits.line.pop_first();
+        permits.free += usize::from(first.is_none());
+        drop(permits);
         if let Some((_, waker)) = first {
             waker.wake();
         }
@@ -55,7 +55,7 @@ impl Limiter {
     fn acquire_hopefully(&self) -> Acquire {
         Acquire {
             limiter: self.clone(),
-            place: None,
+            number: None,
         }
     }
 
@@ -67,7 +67,7 @@ impl Limiter {
 
 struct Acquire {
     limiter: Limiter,
-    place: Option<u64>,
+    number: Option<u64>,
 }
 
 impl Future for Acquire {
@@ -75,22 +75,22 @@ impl Future for Acquire {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Permit> {
         let limiter = self.limiter.clone();
-        let mut tokens = limiter.0.lock().unwrap();
-        let place = match self.place {
-            Some(place) if !tokens.line.contains_key(&place) => {
-                self.place = None;
+        let mut permits = limiter.0.lock().unwrap();
+        let number = match self.number {
+            Some(number) if !permits.line.contains_key(&number) => {
+                self.number = None;
                 return Poll::Ready(Permit(limiter.clone()));
             }
-            Some(place) => place,
-            None if tokens.free > 0 => {
-                tokens.free -= 1;
+            Some(number) => number,
+            None if permits.free > 0 => {
+                permits.free -= 1;
                 return Poll::Ready(Permit(limiter.clone()));
             }
-            None => tokens.next_place,
+            None => permits.next_number,
         };
-        tokens.next_place = tokens.next_place.max(place + 1);
-        tokens.line.insert(place, context.waker().clone());
-        self.place = Some(place);
+        permits.next_number = permits.next_number.max(number + 1);
+        permits.line.insert(number, context.waker().clone());
+        self.number = Some(number);
         Poll::Pending
     }
 }
@@ -99,9 +99,9 @@ struct PassesOn(Acquire);
 
 impl Drop for PassesOn {
     fn drop(&mut self) {
-        let Acquire { limiter, place } = &self.0;
-        let Some(place) = place else { return };
-        let waits = limiter.0.lock().unwrap().line.remove(place).is_some();
+        let Acquire { limiter, number } = &self.0;
+        let Some(number) = number else { return };
+        let waits = limiter.0.lock().unwrap().line.remove(number).is_some();
         if !waits {
             limiter.give_back();
         }
@@ -110,7 +110,7 @@ impl Drop for PassesOn {
 
 // What fails without it, and no longer fails with it.
 
-/// The only token is given to one that waits, and that is dropped. Then another one asks.
+/// The only permit is given to one that waits, and that is dropped. Then another one asks.
 fn given_and_dropped(acquire: impl AsyncFnOnce(Limiter) -> Permit) {
     let limiter = Limiter::new(1);
     let permit = block_on(Parker::park, limiter.acquire());
@@ -130,5 +130,5 @@ pub fn main() {
     println!("passed on: the next one has it");
 }
 
-// For real: `src/bridge/limiter.rs` and `src/bridge/acquire.rs`. They add a number of tokens that can be changed, and an
+// For real: `src/bridge/limiter.rs` and `src/bridge/acquire.rs`. They add a number of permits that can be changed, and an
 // error for a wait that can never end. No waker is cloned or dropped under the lock.

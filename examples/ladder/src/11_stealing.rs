@@ -1,15 +1,15 @@
 //! Jobs that submit jobs needn't go through the pool's one lock each time: a worker has a queue of its own, and runs what
 //! is in there when its job is done. But its job may be long, or wait for the other. So a *thief* is queued in the pool:
-//! a job that looks into all own queues, and runs what it finds. One thief is enough for many pushes, and a flag says
-//! that one is on its way.
+//! a job that looks into all own queues, runs one job that it finds there, and sends another thief before. One thief is
+//! enough for many pushes, and a flag says that one is on its way.
 //!
 //! The rule: a job in an own queue is seen by a thief that is on its way, or its push finds the flag cleared and sends
 //! another. Two *fences* see to that. One thread pushes, and then reads the flag. The other one clears the flag, and
-//! then looks for pushes. Each must see what the other has stored, if that went first. Without fences both may read the
-//! old value, on any machine that lets a store wait while a later load goes ahead, and nearly all do.
+//! then looks for pushes. At least one has to see what the other has stored. Without fences both may read the old value,
+//! on any machine that lets a store wait while a later load goes ahead, and nearly all do.
 
 use super::world::{AtomicBool, AtomicUsize, Mutex, fence};
-use crate::cancel::{BlockingTask, task};
+use crate::cancel::{BlockingTask, job_for};
 use crate::inbox::run;
 use crate::on_loom;
 use crate::pool::Pool;
@@ -83,7 +83,7 @@ impl StealingPool {
         self: &Arc<Self>,
         f: impl FnOnce() -> R + Send + 'static,
     ) -> BlockingTask<R> {
-        let (job, task) = task(&self.pool, f);
+        let (job, task) = job_for(&self.pool, f);
         self.submit(job);
         task
     }

@@ -1,8 +1,8 @@
 //! Tasks that may borrow, and don't outlive the function that spawned them. A scope is one future, which polls its
 //! children itself: so they may borrow whatever outlives that future, and are dropped with it.
 //!
-//! The rule: a poll of the scope polls no more children than had been woken when it began, and leaves the rest to the next
-//! poll. The scope is one task of a loop that has others.
+//! The rule: a poll of the scope polls no more children than are woken once the body has been polled, and leaves the rest
+//! to the next poll. The scope is one task of a loop that has others.
 
 use super::inbox::run;
 use super::join::{AlwaysAnswers, JoinHandle, cell, spawn};
@@ -27,7 +27,9 @@ struct ChildKey(usize, Arc<Woken>);
 impl Wake for ChildKey {
     fn wake(self: Arc<Self>) {
         let mut woken = self.1.0.lock().unwrap();
-        woken.0.push_back(self.0);
+        if !woken.0.contains(&self.0) {
+            woken.0.push_back(self.0);
+        }
         let waker = woken.1.take();
         drop(woken);
         if let Some(waker) = waker {
@@ -61,7 +63,7 @@ impl<'env> Scope<'env> {
             let Some(key) = next else { break };
             let waker = Waker::from(Arc::new(ChildKey(key, self.woken.clone())));
             let Some(mut child) = self.children.borrow_mut()[key].take() else {
-                continue; // It was woken twice, or has ended.
+                continue; // It has ended, and was woken once more.
             };
             let polled = child.as_mut().poll(&mut Context::from_waker(&waker));
             if polled.is_pending() {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo run -p ladder 5      runs stage 5
+//! cargo run -p ladder mine   runs yours
 //! ```
 //!
 //! Each file is a stage. Its `main` shows what fails without it, and then that it doesn't with it. A stage uses those
@@ -27,6 +28,7 @@ pub mod join;
 pub mod limiter;
 #[path = "02_line.rs"]
 pub mod line;
+pub mod mine;
 #[path = "01_parker.rs"]
 pub mod parker;
 #[path = "07_pool.rs"]

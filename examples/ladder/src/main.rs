@@ -1,4 +1,4 @@
-//! `cargo run -p ladder 5` runs stage 5.
+//! `cargo run -p ladder 5` runs stage 5, and `cargo run -p ladder mine` what `mine.rs` has.
 
 use ladder::*;
 
@@ -19,15 +19,20 @@ const STAGES: [(&str, fn()); 13] = [
 ];
 
 fn main() {
-    let number = std::env::args()
-        .nth(1)
-        .and_then(|number| number.parse().ok());
-    match number.and_then(|number: usize| STAGES.get(number)) {
+    let argument = std::env::args().nth(1).unwrap_or_default();
+    if argument == "mine" {
+        return mine::main();
+    }
+    match argument
+        .parse()
+        .ok()
+        .and_then(|number: usize| STAGES.get(number))
+    {
         Some((_, stage)) => {
             stage();
         }
         None => {
-            println!("cargo run -p ladder NUMBER");
+            println!("cargo run -p ladder NUMBER, or mine");
             for (number, (name, _)) in STAGES.iter().enumerate() {
                 println!("{number:2}  {name}");
             }

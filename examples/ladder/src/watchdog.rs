@@ -2,16 +2,19 @@
 
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
 /// Runs `program` on a thread of its own. Returns whether it hasn't ended in a while; that thread is then left alone.
 pub fn hangs<T: Send + 'static>(program: impl FnOnce() -> T + Send + 'static) -> bool {
-    start(program)
-        .recv_timeout(Duration::from_millis(200))
-        .is_err()
+    match start(program).recv_timeout(Duration::from_secs(1)) {
+        Ok(_) => false,
+        Err(RecvTimeoutError::Timeout) => true,
+        Err(RecvTimeoutError::Disconnected) => panic!("it panicked, which is not a hang"),
+    }
 }
 
 /// Runs `program` on a thread of its own, and expects it to end.

@@ -184,6 +184,36 @@ fn calls_nest_to_any_depth_on_a_pool_of_one() {
     ends(|| assert_eq!(run(go_deeper((pool_of(1), 10))), 10));
 }
 
+/// Two workers are idle when a third one comes back from its wait, on a pool of two. The job that it submits then wakes one
+/// that is one too many.
+#[test]
+fn a_worker_that_is_one_too_many_leaves_its_job_to_one_that_sleeps() {
+    ends(|| {
+        for _ in 0..10 {
+            run(async {
+                let pool = pool_of(2);
+                let (inner, barrier) = (pool.clone(), Arc::new(Barrier::new(2)));
+                let meet = async |(pool, barrier): (SharedPool, Arc<Barrier>)| {
+                    let other = barrier.clone();
+                    let first = pool.spawn_blocking(move || barrier.wait().is_leader());
+                    let second = pool.spawn_blocking(move || other.wait().is_leader());
+                    assert_ne!(first.await, second.await);
+                    sleep(Duration::from_millis(1)).await; // So that both are asleep, most of the time.
+                };
+                let outer = move || {
+                    syncify(meet)((inner.clone(), barrier)).unwrap();
+                    let (tell, told) = mpsc::channel();
+                    let child = inner.spawn_blocking(move || tell.send(42).unwrap());
+                    let answer = told.recv().unwrap();
+                    drop(child);
+                    answer
+                };
+                assert_eq!(pool.spawn_blocking(outer).await, 42);
+            });
+        }
+    });
+}
+
 #[test]
 fn a_job_whose_call_is_dropped_before_it_begins_never_runs() {
     ends(|| {
@@ -275,7 +305,7 @@ fn a_thread_spawns_on_a_loop_and_is_refused_by_one_that_has_ended() {
 }
 
 #[test]
-fn a_token_given_to_a_waiter_that_is_dropped_goes_to_the_next() {
+fn a_permit_given_to_a_waiter_that_is_dropped_goes_to_the_next() {
     ends(|| {
         run(async {
             let limiter = Limiter::new(1);
@@ -291,7 +321,7 @@ fn a_token_given_to_a_waiter_that_is_dropped_goes_to_the_next() {
 }
 
 #[test]
-fn tokens_go_in_the_order_of_the_first_polls() {
+fn permits_go_in_the_order_of_the_first_polls() {
     ends(|| {
         run(async {
             let limiter = Limiter::new(1);
