@@ -118,12 +118,13 @@ async fn meet_beside_an_idle_one(wake_or_start: fn(&Arc<Pool>, &mut State)) {
     let other = barrier.clone();
     let (first, first_ends) = new_job(move || barrier.wait().is_leader());
     let (second, second_ends) = new_job(move || other.wait().is_leader());
-    let mut state = pool.state.lock().unwrap();
-    for job in [first, second] {
-        state.jobs.push_back(job);
-        wake_or_start(&pool, &mut state);
+    {
+        let mut state = pool.state.lock().unwrap();
+        for job in [first, second] {
+            state.jobs.push_back(job);
+            wake_or_start(&pool, &mut state);
+        }
     }
-    drop(state);
     assert_ne!(first_ends.await.unwrap(), second_ends.await.unwrap());
 }
 

@@ -99,6 +99,26 @@ fn each_line_of_a_diff_in_the_chapter_is_in_its_stage_or_was_in_one_before() {
     }
 }
 
+#[test]
+fn each_exercise_in_the_chapter_is_a_program_that_the_stages_make_end() {
+    let programs = fs::read_to_string("tests/exercises.rs").unwrap();
+    let trimmed = |lines: &str| lines.lines().map(str::trim).collect::<Vec<_>>().join("\n");
+    let exercises = blocks("rust,ignore");
+    assert_eq!(exercises.len(), 12, "each stage but the last has one");
+    for (number, (stage, lines)) in exercises.iter().enumerate() {
+        assert_eq!(*stage, number);
+        let (_, after) = programs
+            .split_once(&format!("fn exercise_{number}_"))
+            .unwrap();
+        let program = after.split("#[test]").next().unwrap();
+        let shown = trimmed(&lines.join("\n"));
+        assert!(
+            trimmed(program).contains(&shown),
+            "exercise {number}:\n{shown}"
+        );
+    }
+}
+
 /// Lines with code, without imports, attributes and closing brackets.
 fn lines_of_code(text: &str) -> usize {
     let mut importing = false;
