@@ -1,7 +1,7 @@
 //! `trace`: what a recording holds, and that it is written as the viewers want it.
 //!
-//! The tests of a process record each other, too. So what has to hold of each recording is checked of all of it, and the rest
-//! of what a test's own lines have done.
+//! The tests of a process record each other, too. So what has to hold of each recording is checked of all of it. The rest is
+//! checked of what a test's own lines have done.
 #![cfg(not(footbridge_loom))]
 
 mod common;
