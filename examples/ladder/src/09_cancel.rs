@@ -44,11 +44,13 @@ impl Caller {
 
     /// Ready when the caller has gone.
     fn poll_gone(&self, context: &mut Context<'_>) -> Poll<()> {
+        let waker = context.waker().clone();
         let mut state = self.0.lock().unwrap();
         if state.is_gone {
             return Poll::Ready(());
         }
-        state.waker = Some(context.waker().clone());
+        let _last = state.waker.replace(waker); // It is dropped when the lock is free.
+        drop(state);
         Poll::Pending
     }
 

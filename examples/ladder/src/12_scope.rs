@@ -81,7 +81,8 @@ async fn scope_with<'env, T>(share: Share, body: impl AsyncFnOnce(&Scope<'env>) 
     let mut body = pin!(body(&scope));
     let mut output = None;
     poll_fn(|context| {
-        scope.woken.0.lock().unwrap().1 = Some(context.waker().clone());
+        let waker = context.waker().clone();
+        let _last = scope.woken.0.lock().unwrap().1.replace(waker); // It is dropped when the lock is free.
         if output.is_none() {
             if let Poll::Ready(ready) = body.as_mut().poll(context) {
                 output = Some(ready);

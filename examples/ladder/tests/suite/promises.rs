@@ -3,11 +3,11 @@
 use super::*;
 use ladder::watchdog::ends;
 use std::cell::{Cell, RefCell};
-use std::future::{Future, pending};
+use std::future::{Future, pending, poll_fn};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier, mpsc};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
@@ -73,6 +73,56 @@ fn a_task_that_wakes_itself_starves_no_other() {
             while !ran.get() {
                 yield_now().await;
             }
+        });
+    });
+}
+
+/// Is never ready, and calls its waker twice in each poll. Counts the polls.
+async fn wakes_twice(polls: &Cell<usize>) {
+    poll_fn(|context| {
+        polls.set(polls.get() + 1);
+        context.waker().wake_by_ref();
+        context.waker().wake_by_ref();
+        Poll::<()>::Pending
+    })
+    .await;
+}
+
+async fn yields(times: usize) {
+    for _ in 0..times {
+        yield_now().await;
+    }
+}
+
+/// If each call of the waker led to a poll, there would be a million.
+#[test]
+fn a_task_that_calls_its_waker_twice_has_no_more_turns_than_the_others() {
+    ends(|| {
+        run(async {
+            let polls = Rc::new(Cell::new(0));
+            let twice = polls.clone();
+            spawn(async move { wakes_twice(&twice).await });
+            yields(20).await;
+            assert!((1..=21).contains(&polls.get()), "{} polls", polls.get());
+        });
+    });
+}
+
+#[test]
+fn a_child_that_calls_its_waker_twice_has_no_more_turns_than_the_others() {
+    ends(|| {
+        run(async {
+            let polls = Cell::new(0);
+            let mut parent = Box::pin(scope(async |scope| {
+                scope.spawn(wakes_twice(&polls));
+                pending::<()>().await;
+            }));
+            for _ in 0..20 {
+                let mut context = Context::from_waker(Waker::noop());
+                assert!(parent.as_mut().poll(&mut context).is_pending());
+            }
+            drop(parent);
+            assert!((1..=21).contains(&polls.get()), "{} polls", polls.get());
         });
     });
 }
