@@ -141,5 +141,6 @@ pub fn main() {
     println!("first woken, first polled: the other has run when main has yielded {yields} time(s)");
 }
 
-// For real: `src/event_loop/ready_queue.rs` and `src/event_loop/task_waker.rs`. A wake on the loop's own thread takes no
-// lock, a flag in each task says that it is in line, a waker is made once and not for each poll, and a slab is in place of the map.
+// For real: `src/event_loop/ready_queue.rs` and `src/event_loop/task_waker.rs`. A wake on the loop's own thread takes
+// no lock, a flag in each task says that it is in line, a waker is made once and not for each poll, and a slab is in
+// place of the map.

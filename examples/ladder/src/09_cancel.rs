@@ -171,5 +171,6 @@ pub fn main() {
     println!("the job is told: {answer:?}");
 }
 
-// For real: `src/bridge/call_state.rs`, `src/bridge/cancel.rs` and `src/bridge/blocking_task.rs`. A job that is cancelled
-// in the queue drops its function there and then, and not when a worker comes to it. `asyncify` over `BlockingTask` is in `small.rs`.
+// For real: `src/bridge/call_state.rs`, `src/bridge/cancel.rs` and `src/bridge/blocking_task.rs`. A job that is
+// cancelled in the queue drops its function there and then, and not when a worker comes to it. `asyncify` over
+// `BlockingTask` is in `small.rs`.
