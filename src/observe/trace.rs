@@ -54,6 +54,8 @@ impl Recorder {
 impl Drop for Recorder {
     fn drop(&mut self) {
         log::stop(&self.logs);
+        // Threads keep their logs until something is recorded again. What is in the logs goes now.
+        drop(self.logs.take());
     }
 }
 
@@ -100,5 +102,20 @@ impl fmt::Debug for Recording {
             .field("slices", &self.timeline.slices.len())
             .field("lost", &self.timeline.lost)
             .finish()
+    }
+}
+
+#[cfg(all(test, not(footbridge_loom)))]
+mod tests {
+    use super::*;
+    use crate::observe::event::{self, Slice};
+
+    #[test]
+    fn a_recorder_that_is_dropped_keeps_no_events_in_the_logs_of_its_threads() {
+        let recorder = record(10);
+        drop(event::slice(|| Slice::Turn));
+        let logs = recorder.logs.clone(); // as the thread-local of this thread has it
+        drop(recorder);
+        assert!(logs.take().is_empty());
     }
 }
