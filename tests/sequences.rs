@@ -6,15 +6,15 @@ mod common;
 use common::{Grenade, Guard, foreign_block_on, me, panic_of, poll_once, until, watched};
 use footbridge::context;
 use footbridge::{
-    Cancelled, EventLoop, Handle, Items, Pool, SyncifyError, asyncify, asyncify_iter,
-    check_cancelled, gather, run, spawn, spawn_blocking, spawn_generator, syncify, syncify_iter,
-    yield_now,
+    Asyncify, Cancelled, EventLoop, Handle, Items, Limiter, Pool, SyncifyError, asyncify,
+    asyncify_iter, check_cancelled, gather, run, spawn, spawn_blocking, spawn_generator, syncify,
+    syncify_iter, yield_now,
 };
 use std::cell::{Cell, RefCell};
 use std::future::{Future, pending};
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
@@ -560,6 +560,89 @@ fn sequences_within_sequences_get_on_in_a_pool_of_one() {
             }
         });
         assert_eq!(collect(sums).await, (1..=200).collect::<Vec<_>>());
+    });
+}
+
+/// Gives 1, and then 2, for which it needs a token. `ready` comes before it asks for that.
+fn needing_a_token(
+    limiter: Limiter,
+    ready: impl AsyncFn() + Send + 'static,
+) -> impl Iterator<Item = Result<u8, SyncifyError>> {
+    syncify_iter(move || {
+        let mut numbers = 1..=2;
+        async move || {
+            let number = numbers.next()?;
+            if number == 2 {
+                ready().await;
+                Asyncify::new().limiter(&limiter).wrap(|| ())().await;
+            }
+            Some(number)
+        }
+    })
+}
+
+// U4, decisions 3, 21
+#[test]
+fn an_async_sequence_that_waits_for_a_token_is_no_deadlock_because_its_job_may_go_on() {
+    watched(|| {
+        let [left, right] = [Limiter::new(1), Limiter::new(1)];
+        let both_wait = Arc::new(AtomicBool::new(false));
+        // Each job holds the token that the other one's sequence waits for. The first job ends nevertheless.
+        let (wanted, is_so) = (right.clone(), both_wait.clone());
+        let first = Asyncify::new().limiter(&left).wrap(move || {
+            let mut items = needing_a_token(wanted, async || ());
+            assert_eq!(items.next(), Some(Ok(1)));
+            until(|| is_so.load(SeqCst));
+            syncify(async || ())().unwrap(); // comes after the poll that has asked
+        });
+        let (wanted, held) = (left.clone(), right.clone());
+        let second = Asyncify::new().limiter(&right).wrap(move || {
+            let mut items = needing_a_token(wanted, async move || {
+                while !format!("{held:?}").contains("waiting: 1") {
+                    yield_now().await;
+                }
+                both_wait.store(true, SeqCst);
+            });
+            assert_eq!(items.next(), Some(Ok(1)));
+            items.next()
+        });
+        run(async {
+            let first = spawn(first());
+            assert_eq!(second().await, Some(Ok(2)));
+            first.await.unwrap();
+        });
+    });
+}
+
+// Decision 21
+#[test]
+fn an_async_sequence_that_always_finds_room_lets_other_tasks_go_on_after_a_buffer() {
+    watched(|| {
+        run(async {
+            let turns = Arc::new(AtomicUsize::new(0));
+            let counted = turns.clone();
+            spawn(async move {
+                loop {
+                    counted.fetch_add(1, SeqCst);
+                    yield_now().await;
+                }
+            });
+            let job = spawn_blocking(move || {
+                let (take, taken) = mpsc::channel();
+                take.send(()).unwrap();
+                let items = syncify_iter(move || {
+                    async move || {
+                        taken.recv().ok()?; // The item before is out of the buffer.
+                        Some(turns.load(SeqCst))
+                    }
+                });
+                let asked = items.take(3 * BUFFER).inspect(|_| take.send(()).unwrap());
+                asked.map(Result::unwrap).collect::<Vec<_>>()
+            });
+            let asked = job.await;
+            let in_a_row = asked.chunk_by(|one, next| one == next).map(<[_]>::len);
+            assert_eq!(in_a_row.max(), Some(BUFFER));
+        });
     });
 }
 

@@ -180,7 +180,7 @@ where
         let spin_time = home.inbox.spin_time;
         return finish(wait::block_on_patiently(spin_time, &Cell::new(None), poll));
     };
-    let task = spawn_for(&call, home, at, make)?;
+    let task = spawn_for(&call, home, at, true, make)?;
     finish(wait_nested(&call, &task, |context| task.cell.poll(context)))
 }
 
@@ -198,11 +198,13 @@ pub(crate) fn refuse_wait(home: &Handle) -> Result<(), SyncifyError> {
     Ok(())
 }
 
-/// Spawns an async function of the job `call` on `home`. If the job's caller has gone, `make` isn't called.
+/// Spawns an async function of the job `call` on `home`. If the job's caller has gone, `make` isn't called. `is_awaited`: the
+/// job waits for the function until that has ended, so what the function waits for, the job waits for.
 pub(crate) fn spawn_for<M, F>(
     call: &Arc<dyn Call>,
     home: &Handle,
     at: &'static Location<'static>,
+    is_awaited: bool,
     make: M,
 ) -> Result<SendJoinHandle<F::Output>, SyncifyError>
 where
@@ -214,7 +216,7 @@ where
         return Err(SyncifyError::Cancelled);
     }
     let on_behalf_of = call.clone();
-    let make = move || polled_for(on_behalf_of, make);
+    let make = move || polled_for(on_behalf_of, is_awaited, make);
     let is_at_home = call.call_state().home().is_some_and(|own| own.is(home));
     Ok(if is_at_home {
         home.spawn_nested(at, make)
@@ -241,7 +243,11 @@ pub(crate) fn wait_nested<T: Send + 'static, R>(
 }
 
 /// The future of `make`. While it is polled, `call` is the current call, so calls made in it are nested in `call`.
-fn polled_for<M, F>(call: Arc<dyn Call>, make: M) -> impl Future<Output = F::Output>
+fn polled_for<M, F>(
+    call: Arc<dyn Call>,
+    is_awaited: bool,
+    make: M,
+) -> impl Future<Output = F::Output>
 where
     M: FnOnce() -> F,
     F: IntoFuture,
@@ -250,7 +256,7 @@ where
         let _call = enter_call(Some(call.clone()));
         Box::pin(make().into_future())
     };
-    let mut watch = WaitTracker::new(Some(call.clone()), true);
+    let mut watch = WaitTracker::new(is_awaited.then(|| call.clone()), true);
     poll_fn(move |context| {
         let _call = enter_call(Some(call.clone()));
         match &mut watch {

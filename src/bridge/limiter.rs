@@ -43,6 +43,7 @@ use std::task::Waker;
 /// These are not seen, and the call waits for ever:
 /// - A task that is spawned and awaited.
 /// - Several calls in a [`gather`](crate::gather), and the children of a [`scope`](crate::scope()).
+/// - The items of a sequence, in both directions: what it waits for may be more than its job wants.
 /// - An executor that isn't this crate's.
 /// - A job that was submitted outside of every call that holds a token.
 /// - A token held by a [`Permit`] of yours and not by a call.

@@ -9,13 +9,14 @@
 
 use crate::bridge::block_on::{SyncifyError, finish, refuse_wait, spawn_for, wait_nested};
 use crate::bridge::call::current_call;
+use crate::bridge::run::yield_now;
 use crate::event_loop::current;
 use crate::event_loop::handle::Handle;
 use crate::event_loop::join_error::JoinError;
 use crate::event_loop::send_join_handle::SendJoinHandle;
 use crate::pool::{slot, wait};
 use crate::sequences::channel::{Channel, Receiver};
-use crate::sync::Arc;
+use crate::sync::{Arc, BATCH};
 use std::future::poll_fn;
 use std::iter::FusedIterator;
 use std::panic::Location;
@@ -26,8 +27,8 @@ use std::task::Context;
 ///
 /// The first `next` calls `make` on the loop that the job came from. What it returns is called there for one item after the
 /// other, until it gives `None`, by a task of that loop. It need not be `Send`, and keeps what it needs between calls. The
-/// task runs ahead of the iterator by up to two buffers of 128 items. While the job waits, its slot in the pool is free for
-/// other jobs.
+/// task runs ahead of the iterator by up to two buffers of 128 items, and lets other tasks go on after each buffer. While
+/// the job waits, its slot in the pool is free for other jobs.
 ///
 /// Dropping the iterator ends the task: its loop drops what `make` has made. So does the end of the job, if the job owns the
 /// iterator.
@@ -63,11 +64,18 @@ where
 {
     let send = async |channel: Arc<Channel<T>>| {
         let mut next = make();
+        let mut in_a_row = 0;
         while let Some(item) = next().await {
             let mut item = Some(item);
             let sent = poll_fn(|context| channel.poll_send(&mut item, context)).await;
             if sent.is_err() {
                 return;
+            }
+            in_a_row += 1;
+            if in_a_row == BATCH {
+                // If the job takes each item at once, a send never waits, and the task would keep the loop for itself.
+                in_a_row = 0;
+                yield_now().await;
             }
         }
     };
@@ -140,7 +148,7 @@ where
     let channel = Arc::new(Channel::new());
     let receiver = Receiver::new(channel.clone());
     let task = match current_call() {
-        Some(call) => spawn_for(&call, &home, at, move || send(channel))?,
+        Some(call) => spawn_for(&call, &home, at, false, move || send(channel))?,
         None => unreachable!("a thread without a loop has one by its job"),
     };
     Ok(AsyncSide {
