@@ -413,6 +413,35 @@ fn a_setting_of_the_environment_that_is_no_time_is_said_to_be_none() {
     }
 }
 
+// D2
+#[cfg(target_os = "linux")]
+#[test]
+fn a_setting_that_is_no_text_is_said_to_be_none_and_a_loop_runs_though_that_cannot_be_printed() {
+    use std::ffi::OsStr;
+    use std::fs::File;
+    use std::os::unix::ffi::OsStrExt;
+    use std::process::Stdio;
+    const TEST: &str = "a_setting_that_is_no_text_is_said_to_be_none_and_a_loop_runs_though_that_cannot_be_printed";
+    const INSIDE: &str = "FOOTBRIDGE_TEST_WITHOUT_STDERR";
+    if std::env::var_os(INSIDE).is_some() {
+        return footbridge::run(async {});
+    }
+    let run = |stderr: Stdio| {
+        Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", TEST, "--nocapture"])
+            .env(INSIDE, "1")
+            .env("FOOTBRIDGE_BLOCKED", OsStr::from_bytes(b"\xff"))
+            .stderr(stderr)
+            .output()
+            .unwrap()
+    };
+    let printed = run(Stdio::piped()).stderr;
+    let printed = String::from_utf8_lossy(&printed);
+    assert!(printed.contains("is no time"), "{printed}");
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    assert!(run(full.into()).status.success());
+}
+
 /// Runs this test again in a process of its own, with this environment, and there `body`. Returns what that printed.
 fn in_a_process_of_its_own(
     test: &str,

@@ -122,8 +122,9 @@ impl EventLoopBuilder {
     /// that sleeps isn't blocked. `after` is a millisecond at the least.
     ///
     /// `hook` runs on a thread that watches all such loops, with no lock held. Meanwhile that thread watches none, so the
-    /// hook should be short. If it panics, the panic hook reports it, and the watch goes on. Once the loop has been dropped,
-    /// no call of the hook begins. The thread ends with the last watched loop. While all of them sleep, it never wakes.
+    /// hook should be short. If it panics, the panic hook reports it, and the watch goes on. If the loop is dropped during a
+    /// call of the hook, that call goes on, and no other one follows. The thread ends with the last watched loop. While all
+    /// of them sleep, it never wakes.
     ///
     /// To watch each loop of a program without a change of its code, set `FOOTBRIDGE_BLOCKED` in its environment, to `100ms`
     /// say. What a hook would be told is printed on stderr then. It is read when the first loop is made. A loop with

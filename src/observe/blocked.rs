@@ -71,12 +71,16 @@ impl fmt::Display for Blocked {
 #[cfg(not(footbridge_loom))]
 pub(super) fn asked_by_environment() -> Option<Duration> {
     use crate::sync::OnceLock;
+    use std::io::Write;
     static ASKED: OnceLock<Option<Duration>> = OnceLock::new();
     *ASKED.get_or_init(|| {
-        let text = std::env::var("FOOTBRIDGE_BLOCKED").ok()?;
+        let text = std::env::var_os("FOOTBRIDGE_BLOCKED")?;
+        let text = text.to_string_lossy();
         let after = duration_of(&text);
         if after.is_none() {
-            eprintln!(
+            // If stderr can't be written to, `eprintln` would panic, and so would the call that makes the loop.
+            let _ = writeln!(
+                std::io::stderr(),
                 "footbridge: FOOTBRIDGE_BLOCKED={text} is no time, and no loop is watched: write 100ms, or 1s"
             );
         }
