@@ -2,31 +2,50 @@
 //!
 //!     cargo run --example portal
 
-use footbridge::{Portal, time::sleep};
-use std::{cell::RefCell, collections::HashMap, sync::LazyLock, thread, time::Duration};
+use footbridge::{Limiter, Portal, time::sleep};
+use std::cell::{Cell, RefCell};
+use std::{collections::HashMap, rc::Rc, sync::LazyLock, thread, time::Duration};
 
 /// Started by the first thread that needs it.
 static PORTAL: LazyLock<Portal> = LazyLock::new(|| Portal::start().expect("a thread"));
 
 thread_local! {
     /// On the portal's thread: shared by all calls, and never locked.
-    static PRICES: RefCell<HashMap<&'static str, u32>> = RefCell::default();
+    static PRICES: RefCell<HashMap<&'static str, Rc<Slot>>> = RefCell::default();
+}
+
+/// A price that is there, or is being asked for by the call that holds the one token. If that call is dropped, the next one
+/// in line asks.
+struct Slot {
+    price: Cell<Option<u32>>,
+    asking: Limiter,
+}
+
+impl Slot {
+    fn new() -> Rc<Self> {
+        Rc::new(Self {
+            price: Cell::new(None),
+            asking: Limiter::new(1),
+        })
+    }
 }
 
 async fn price(of: &'static str) -> u32 {
-    if let Some(price) = PRICES.with_borrow(|prices| prices.get(of).copied()) {
+    let slot = PRICES.with_borrow_mut(|prices| prices.entry(of).or_insert_with(Slot::new).clone());
+    let _token = slot.asking.acquire().await;
+    if let Some(price) = slot.price.get() {
         return price;
     }
     println!("{of}: asked for");
     sleep(Duration::from_millis(10)).await; // a request
     let price = of.len() as u32;
-    PRICES.with_borrow_mut(|prices| prices.insert(of, price));
+    slot.price.set(Some(price));
     price
 }
 
 fn main() {
     for _ in 0..2 {
-        let threads = ["tea", "coffee"].map(|of| {
+        let threads = ["tea", "tea", "coffee"].map(|of| {
             thread::sleep(Duration::from_millis(5)); // so that the output is always the same
             thread::spawn(move || PORTAL.handle().block_on(move || price(of)))
         });

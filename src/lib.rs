@@ -42,11 +42,14 @@
 //! - **Nesting never deadlocks**, at any depth and any size of the pool: a worker that waits doesn't count against
 //!   [`max_threads`](PoolBuilder::max_threads). (It keeps its thread, and [`max_parked`](PoolBuilder::max_parked) bounds
 //!   how many wait.)
-//! - **Every wait gets an answer**, but for four: if a loop has ended, a pool was shut down, the system refused a thread,
-//!   or a caller has gone away, the wait ends with a typed error. If the signature has no error, it ends with a panic that
-//!   says so. The four waits that never end: for a loop that isn't run; for a function that never returns; for a token in a deadlock that
-//!   [`Limiter`] can't see; for a queued job, if [`max_threads`](PoolBuilder::max_threads) running jobs wait for it
-//!   outside of this crate (in a channel).
+//! - **Every wait gets an answer**, with four exceptions (below). If a loop has ended, a pool was shut down, the system
+//!   refused a thread, or a caller has gone away, the wait ends with a typed error. If the signature has no error, it ends
+//!   with a panic that says so. These waits may never end:
+//!   - for a loop that isn't run;
+//!   - for a function that never returns;
+//!   - for a token, in a deadlock that [`Limiter`] can't see;
+//!   - for a queued job, if [`max_threads`](PoolBuilder::max_threads) running jobs wait for it outside of this crate (in a
+//!     channel).
 //! - **The async function runs on its own loop** and need not be `Send`. Only a closure moves between the threads.
 //! - **No `unsafe`.** [loom](https://docs.rs/loom) explores the state machines. It can also explore code that uses this
 //!   crate.
@@ -163,9 +166,11 @@
 //! A *task* is cancelled by [`JoinHandle::abort`], or by the end of its loop. If its handle is dropped, it runs on.
 //!
 //! # Groups of tasks
-//! The children of a [`scope`](scope()) run beside its body, and may borrow what lives outside. The scope ends when all have.
-//! An error ends it early, and so does a panic. When it returns, nothing of it is left: futures are dropped, and the threads
-//! of its blocking functions are free.
+//! The children of a [`scope`](scope()) run beside its body, and may borrow what lives outside. The scope ends when all
+//! have. An error of a child of [`try_spawn`](Scope::try_spawn) ends it early, and so does a panic. When it returns,
+//! nothing of it is left: futures are dropped, and the threads of its blocking functions are free. If its future is dropped
+//! instead, by a [`timeout`](time::timeout) say, the functions are told and nothing waits for them. A deadline that waits
+//! for them is a child: [an example](coming_from#a-group-with-a-deadline).
 //!
 //! ```
 //! # use footbridge::{check_cancelled, run, scope};
@@ -229,11 +234,12 @@
 //! in a recording: see [`trace`].
 //!
 //! # What it is not
-//! It has no I/O of its own: bring blocking I/O, or a reactor that runs on its own thread. A loop has one thread: to
-//! split a computation over the cores, use a pool made for that. What runs on a worker crosses threads with its arguments
-//! and results, so they are `Send` and `'static`. A thread can't be stopped: if a job never returns, it keeps its thread for ever. In a
-//! program that runs on tokio, `asyncify` works, and so do tokio's own bridges. [`coming_from`] lists calls of other
-//! libraries, such as tokio, and their equivalents here.
+//! It has no I/O of its own: bring blocking I/O, or a reactor that runs on its own thread. A loop has one thread: to split
+//! a computation over the cores, use a pool made for that. What runs on a worker crosses threads with its arguments and
+//! results, so they are `Send` and `'static`. A thread can't be stopped: if a job never returns, it keeps its thread for
+//! ever. In a program that runs on tokio, `asyncify` works, and so do tokio's own bridges. [`coming_from`] lists calls of
+//! other libraries, such as tokio, and their equivalents here. It also says [which call gives which
+//! error](coming_from#which-error).
 //!
 //! # How it is built
 //! Each folder uses only itself and the folders below it:
@@ -277,7 +283,7 @@
 //! context/      what goes along with every call
 //!     inherited  bound                              what a hop takes along; a function or a future in its context
 //! observe/      what a program does, shown
-//!     blocked  monitor  pulse                       who blocks a loop; the thread that watches; what a loop tells it
+//!     blocked  monitor  pulse                       what blocks a loop; the thread that watches; what a loop tells it
 //!     sites                                         lines of the source, as numbers
 //!     trace  event  log                             a recording; what it is made of; where threads keep that
 //!     timeline  chrome  svg                         slices and arrows, put together and written

@@ -72,7 +72,8 @@ pub(crate) fn finish<T>(result: Result<T, JoinError>) -> Result<T, SyncifyError>
 impl Handle {
     /// Runs a future on the loop, from a thread that runs none, and waits for its result: the one-shot form of
     /// [`syncify`](crate::syncify). `make` is called on the loop's thread. The future that it returns never leaves that
-    /// thread, and need not be `Send`.
+    /// thread, and need not be `Send`. To lend an async function something that moves there with the closure, let the
+    /// future own it: `move || async move { g(&key).await }`.
     ///
     /// If a job calls it, the job releases its slot in the pool while it waits. If the loop isn't being run, the call
     /// waits until it is.

@@ -15,6 +15,9 @@ use std::io;
 /// [`SendJoinHandle::join`](crate::SendJoinHandle::join) end with an error. A [`BlockingTask::join`](crate::BlockingTask::join)
 /// and a [`run`](crate::run) go on to their end: ask after them.
 ///
+/// A job that blocks elsewhere, in a channel's `recv()` or in a read, isn't interrupted. Call `recv_timeout` or a read with
+/// a timeout in a loop, and ask in between. Or end what it waits for from outside: drop the sender, shut the socket down.
+///
 /// # Errors
 /// [`Cancelled`], from when the caller is gone until the job ends.
 ///

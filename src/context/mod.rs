@@ -40,8 +40,9 @@ use std::mem::{self, ManuallyDrop};
 ///
 /// The context is in force while a job runs or a task is polled, and while their function or future is dropped. (A result
 /// that is dropped unread is dropped in the context of the code that drops it.) Nothing flows back: a job or a task may
-/// run code in another context, and its caller sees nothing of that. What came without a context runs, and is dropped, without
-/// one. So a loop that is run inside `run` gives that context to its main future and to no task that was spawned elsewhere.
+/// run code in another context, and its caller sees nothing of that. A task that was spawned without a context runs, and is
+/// dropped, without one. If a loop runs inside [`Context::run`](Self::run), its main future has that context; tasks spawned
+/// elsewhere don't. A thread of `std::thread::spawn` inherits nothing: call `context.run(..)` there, with a clone.
 ///
 /// Dropping a context drops the values that no other context and no call or task shares.
 ///
@@ -136,6 +137,8 @@ impl Context {
     /// Runs `f` in this context, on this thread, and returns what it returns. Then the context that was current before is
     /// current again, also if `f` panics.
     ///
+    /// A future that `f` only makes, and another call polls, isn't in this context: [`wrap`](Self::wrap) it.
+    ///
     /// In an empty context `f`, and what it calls, sees nothing of the contexts around it.
     ///
     /// ```
@@ -178,17 +181,8 @@ impl Context {
     ///
     /// `capture` is called at each hop: on the thread that submits a call, spawns a task or [wraps](Self::wrap) a future,
     /// at that moment. What it returns, the wrapper, goes along with that call or task. There it is called around each job
-    /// and each poll, and around the drop of a function or a future that is dropped before its end. It has to call its
-    /// step, which does the work. The current context is already in force then. Of several wrappers, that of the first
-    /// `carry` is the outermost. [`run`](Self::run) stays on its thread, so it captures nothing and wraps nothing.
-    ///
-    /// A panic of the work doesn't unwind through the wrapper: the step returns, and the panic goes on after the wrapper.
-    /// If the wrapper calls its step again, the second call does nothing.
-    ///
-    /// # Panics
-    /// If `capture` panics, the hop does: `spawn`, say, or the first poll of a call. If the wrapper panics, or returns
-    /// without having called its step, the job or the task panics, and says so. (If it doesn't call its step around a
-    /// drop, the value is dropped when it returns, in the context all the same.)
+    /// and each poll, and around the drop of a function or a future that is dropped before its end. The wrapper must call
+    /// its argument, `step`, once: `step` runs the job or the poll.
     ///
     /// With `tracing`, the capture is `|| { let span = Span::current(); move |step: &mut dyn FnMut()| span.in_scope(step) }`.
     /// With a thread-local of one's own:
@@ -212,6 +206,17 @@ impl Context {
     /// assert_eq!(context.run(|| run(async { asyncify(job)().await })), "fr");
     /// assert_eq!(run(async { asyncify(job)().await }), "en"); // the worker's own
     /// ```
+    ///
+    /// The current context is already in force when the wrapper is called. Of several wrappers, that of the first `carry` is
+    /// the outermost. [`run`](Self::run) stays on its thread, so it captures nothing and wraps nothing.
+    ///
+    /// A panic of the job or the poll doesn't unwind through the wrapper: `step` returns, and the panic goes on after the
+    /// wrapper. If the wrapper calls `step` again, the second call does nothing.
+    ///
+    /// # Panics
+    /// If `capture` panics, the hop does: `spawn`, say, or the first poll of a call. If the wrapper panics, or returns
+    /// without having called `step`, the job or the task panics, and says so. (If it doesn't call `step` around a drop, the
+    /// value is dropped when it returns, in the context all the same.)
     pub fn carry<C, W>(&self, capture: C) -> Self
     where
         C: Fn() -> W + Send + Sync + 'static,

@@ -163,7 +163,8 @@ impl fmt::Debug for Pool {
 pub struct PoolStats {
     /// Threads alive, or being started.
     pub threads: usize,
-    /// Threads without a job, asleep.
+    /// Threads without a job, asleep. A thread that has just ended a job, or looks for the next one, isn't asleep yet. So
+    /// for a moment `idle` may be less than `threads` although nothing runs.
     pub idle: usize,
     /// Jobs that no thread has taken yet. A cancelled job counts until a thread takes it.
     pub queued: usize,

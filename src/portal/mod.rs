@@ -18,10 +18,11 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 /// An event loop on a thread of its own, for programs that are mainly sync. Its [`handle`](Self::handle) runs async code
-/// there from any thread, and what the calls share can live on that thread: a cache, a connection, a limiter.
+/// there from any thread. What the calls share, a cache or a connection, lives on that thread: in a `thread_local!`, which
+/// the calls find there, or in a task, to which they send. Two portals don't share it.
 ///
-/// A call that fails, or panics, ends nothing but itself. Tasks and jobs of the portal are those of any loop. The portal's
-/// thread doesn't keep the process from ending, so a `static` portal is fine:
+/// A call that fails, or panics, ends nothing but itself. The portal's thread doesn't keep the process from ending, so a
+/// `static` portal is fine:
 ///
 /// ```
 /// use footbridge::{Portal, gather, time::sleep};
@@ -38,8 +39,8 @@ use std::time::{Duration, Instant};
 /// assert_eq!(thread.join().unwrap(), Ok(vec![3, 1, 2]));
 /// ```
 ///
-/// Dropping the portal cancels what runs there: it does what [`stop`](Self::stop) with a timeout of zero does, but never
-/// waits. So it may be dropped anywhere: in async code, in a job, in a task of its own.
+/// Dropping the portal aborts its tasks, as [`stop(Duration::ZERO)`](Self::stop) does, but doesn't wait. So it may be
+/// dropped anywhere: in async code, in a job, in a task of its own.
 pub struct Portal {
     handle: Handle,
     life: Arc<Life>,
@@ -68,10 +69,10 @@ impl Portal {
     }
 
     /// Ends the portal: from now on its loop refuses calls, and the tasks that it has may end. After `timeout`, those that
-    /// are left are aborted. Waits until the loop is gone. With `Duration::MAX`, tasks have as long as they take. With zero,
-    /// the loop runs what was asked of it before, for one turn.
+    /// are left are aborted. Waits until the loop is gone. With `Duration::MAX`, tasks have as long as they take. If
+    /// `timeout` is zero, the loop makes one more turn, in which it polls the calls that it already has.
     ///
-    /// Until they have ended, the portal's tasks may spawn tasks, and jobs of its loop may wait in
+    /// While the portal's tasks end, they may still spawn tasks, and their jobs may still call
     /// [`syncify`](crate::syncify) and [`Handle::block_on`]. Any other call is refused: `block_on` returns
     /// [`LoopClosed`](crate::SyncifyError::LoopClosed), and [`Handle::spawn`] a task that was cancelled. Jobs that no task
     /// awaits run on, as after [`run`](crate::run).

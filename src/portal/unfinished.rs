@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// What was left of a [`Portal`](crate::Portal) when [`stop`](crate::Portal::stop) returned. It has an example.
+/// What was left of a [`Portal`](crate::Portal) when [`stop`](crate::Portal::stop) returned.
+/// [`Portal::stop`](crate::Portal::stop) has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unfinished(Reason);
 
@@ -21,7 +22,9 @@ impl Unfinished {
         Self(Reason::Aborted(tasks))
     }
 
-    /// How many tasks were aborted at the deadline. If it is 0, the portal hasn't ended.
+    /// The number of tasks aborted at the deadline. A call of [`block_on`](crate::Handle::block_on) or
+    /// [`syncify`](crate::syncify) that waits counts as a task. It is 0 in the other two cases: the portal's thread is
+    /// blocked, or called `stop` itself.
     pub fn tasks(&self) -> usize {
         match self.0 {
             Reason::Aborted(tasks) => tasks,

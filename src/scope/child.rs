@@ -24,8 +24,8 @@ use std::task::{Context, Poll, Waker};
 
 /// A child of a [`scope`](crate::scope()). Await it for its value.
 ///
-/// Dropping it lets the child run on. If the child panics, or is taken down with its scope, awaiting it never returns: the
-/// code that awaits is taken down as well.
+/// Dropping it lets the child run on. If the child panics or the scope ends, the `await` gives nothing: the scope drops the
+/// code that awaits, too.
 ///
 /// # Panics
 /// If it is polled after it has given its value.

@@ -24,25 +24,33 @@ use std::rc::{Rc, Weak};
 
 /// Runs `body`, which may spawn children, and waits for all of them. Returns what `body` returns.
 ///
+/// The body is an async closure, `async |s| { .. }`. (With `|s| async move { .. }` the compiler can't tell how long `s`
+/// lives.)
+///
 /// The children need be neither `'static` nor `Send`: they are polled within the future of the scope, on whichever executor
-/// polls that. They may borrow what lives outside the scope, mutably too, and may spawn further children. A scope polls only
-/// what was woken before the poll began, so children that wake themselves starve nothing beside the scope. While the scope
-/// isn't polled, its children aren't, either.
+/// polls that. They may borrow what lives outside the scope, mutably too, and may spawn further children. What the body
+/// itself declares they can't borrow, since it is gone when the body returns: declare it before the scope, or move it in.
+///
+/// A scope polls only what was woken before the poll began, so children that wake themselves starve nothing beside the
+/// scope. While the scope isn't polled, its children aren't, either.
 ///
 /// What ends it before all are done:
 /// - A **panic** of the body or of a child. The others are taken down, and the scope panics with it. A later panic is only
 ///   reported by the panic hook.
-/// - An **error**: the first `Err` of a child of [`try_spawn`](Scope::try_spawn). The scope returns it. Once `try_spawn` was
-///   called, an `Err` that the body returns does the same. (In other scopes an `Err` is a value as any other, and the
-///   scope waits for its children.)
-/// - [`finish`](Scope::finish), from the body or a child.
+/// - An **error**: the first `Err` of a child of [`try_spawn`](Scope::try_spawn). The scope returns it. If the body
+///   returns an `Err` and has called `try_spawn`, the scope ends with that `Err`. (In other scopes an `Err` is a value as
+///   any other, and the scope waits for its children.)
+/// - [`finish`](Scope::finish), from the body or a child. For a deadline, a child sleeps and then calls it:
+///   [an example](crate::coming_from#a-group-with-a-deadline).
 ///
 /// Then futures are dropped, in the order in which they were spawned. The functions of
-/// [`spawn_blocking`](Scope::spawn_blocking) that haven't begun never run. Those that have begun are told
-/// ([`check_cancelled`](crate::check_cancelled)), an async function that they wait for is dropped, and the scope waits until
-/// their threads are free. A panic of theirs wins over a value or an error.
+/// [`spawn_blocking`](Scope::spawn_blocking) that haven't begun never run. Those that have begun are *told*:
+/// their [`check_cancelled`](crate::check_cancelled) gives an error from then on, and an async function that they wait for is
+/// dropped. The scope waits until their threads are free. What they return is dropped, an `Err` too. A panic of theirs wins
+/// over a value or an error, which would hide that they didn't clean up.
 ///
-/// Dropping the scope's future drops all children. Those functions are told, and nothing waits for them.
+/// Dropping the scope's future, as a [`timeout`](crate::time::timeout) around it does, drops all children. Those functions
+/// are told, and nothing waits for them.
 ///
 /// If the value that the scope returns borrows something, all that the children borrow stays borrowed as long as that value.
 ///
@@ -61,7 +69,7 @@ use std::rc::{Rc, Weak};
 /// assert_eq!((upper.as_str(), length), ("BORROWED", 8));
 /// ```
 ///
-/// The first error ends it:
+/// The first error of a child of `try_spawn` ends it:
 ///
 /// ```
 /// use footbridge::{run, scope};
@@ -106,7 +114,7 @@ where
 
 /// Spawns the children of a [`scope`](scope()).
 ///
-/// `'scope` is the life of the scope, and `'env` that of what its children may borrow.
+/// `'scope` is the lifetime of the scope, and `'env` is the lifetime of what the children may borrow.
 pub struct Scope<'scope, 'env: 'scope, T> {
     state: Weak<ScopeState<'scope, T>>,
     scope: PhantomData<&'scope mut &'scope ()>,
@@ -176,6 +184,9 @@ impl<'scope, T> Scope<'scope, '_, T> {
     ///
     /// `f` may not borrow: the scope's future can be dropped, and then nothing waits for the thread.
     ///
+    /// To have an `Err` of `f` end the scope: `s.try_spawn(s.spawn_blocking(f))`. [`try_spawn`](Self::try_spawn) has an
+    /// example.
+    ///
     /// ```
     /// use footbridge::{check_cancelled, run, scope};
     /// use std::sync::atomic::{AtomicBool, Ordering};
@@ -237,9 +248,27 @@ impl<'scope, T> Scope<'scope, '_, T> {
 
 impl<'scope, V: 'scope, E: 'scope> Scope<'scope, '_, Result<V, E>> {
     /// Like [`spawn`](Self::spawn), but if the future gives an `Err`, the scope ends with it. The child's value is that of the
-    /// `Ok`. [`scope`](scope()) has an example.
+    /// `Ok`.
     ///
-    /// From then on, an `Err` that the body returns ends the scope, too.
+    /// The body of such a scope returns a `Result`, `Ok(..)` at its end. From the first `try_spawn` on, an `Err` that the
+    /// body returns ends the scope, too. All children have the error type of the body: `map_err` makes it of another one.
+    ///
+    /// For blocking functions, `try_spawn` what [`spawn_blocking`](Self::spawn_blocking) returns:
+    ///
+    /// ```
+    /// use footbridge::{run, scope};
+    ///
+    /// fn read(path: &str) -> Result<String, String> { // blocks
+    ///     Err(format!("{path} isn't there"))
+    /// }
+    ///
+    /// let config = run(scope(async |s| {
+    ///     let port = s.try_spawn(async { "80".parse::<u16>().map_err(|error| error.to_string()) });
+    ///     let name = s.try_spawn(s.spawn_blocking(|| read("name.txt")));
+    ///     Ok((name.await, port.await))
+    /// }));
+    /// assert_eq!(config, Err("name.txt isn't there".to_string()));
+    /// ```
     pub fn try_spawn<F, U>(&'scope self, future: F) -> Child<'scope, U>
     where
         F: Future<Output = Result<U, E>> + 'scope,
