@@ -236,7 +236,7 @@ fn an_outcome_says_that_the_pool_refused_the_job_and_why_without_a_panic() {
             let error = run(pool.spawn_blocking(|| ()).outcome()).unwrap_err();
             assert!(error.is_refused() && !error.is_panic());
             let text = error.to_string();
-            assert!(text.contains("tests/cancel_and_outcome.rs"), "{text}");
+            assert!(text.contains(file!()), "{text}");
             assert!(text.contains(why), "{text}");
             assert_eq!(format!("{error:?}"), "JobError::Refused(..)");
             let into_panic = panic_of(|| error.into_panic());

@@ -587,7 +587,7 @@ fn a_job_that_the_pool_refuses_ends_the_scope_with_the_panic_that_says_so() {
             }))
         });
         assert!(
-            text.contains("has been shut down") && text.contains("tests/scope_ends.rs"),
+            text.contains("has been shut down") && text.contains(file!()),
             "{text}"
         );
     });

@@ -62,11 +62,15 @@ mod running {
     use super::{Logs, ThreadLog};
     use crate::observe::event::Event;
     use crate::sync::{
-        Arc, AtomicBool, AtomicUsize, Mutex, Ordering, current_thread_name, now, thread_local,
+        Arc, AtomicBool, AtomicUsize, Mutex, Ordering, current_thread_name, lazy_static, now,
+        thread_local,
     };
     use std::cell::RefCell;
 
-    static RUNNING: Mutex<Vec<Arc<Logs>>> = Mutex::new(Vec::new());
+    lazy_static! {
+        static ref RUNNING: Mutex<Vec<Arc<Logs>>> = Mutex::default();
+    }
+
     static IS_ON: AtomicBool = AtomicBool::new(false);
     /// Changes with `RUNNING`. Written under its lock.
     static GENERATION: AtomicUsize = AtomicUsize::new(0);
