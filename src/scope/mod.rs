@@ -24,8 +24,8 @@ use std::rc::{Rc, Weak};
 
 /// Runs `body`, which may spawn children, and waits for all of them. Returns what `body` returns.
 ///
-/// The body is an async closure, `async |s| { .. }`. (With `|s| async move { .. }` the compiler can't tell how long `s`
-/// lives.)
+/// The body is an async closure, `async |s| { .. }`. (With `|s| async move { .. }` the compiler says
+/// "type annotations needed", E0282.)
 ///
 /// The children need be neither `'static` nor `Send`: they are polled within the future of the scope, on whichever executor
 /// polls that. They may borrow what lives outside the scope, mutably too, and may spawn further children. What the body
