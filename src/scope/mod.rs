@@ -45,8 +45,8 @@ use std::rc::{Rc, Weak};
 ///
 /// Then futures are dropped, in the order in which they were spawned. The functions of
 /// [`spawn_blocking`](Scope::spawn_blocking) that haven't begun never run. Those that have begun are *told*:
-/// their [`check_cancelled`](crate::check_cancelled) gives an error from then on, and an async function that they wait for is
-/// dropped. The scope waits until their threads are free. What they return is dropped, an `Err` too. A panic of theirs wins
+/// their [`check_cancelled`](crate::check_cancelled) gives an error from then on, and an async function that they wait for
+/// is dropped. The scope waits until their threads are free. What they return is dropped, an `Err` too. A panic of theirs wins
 /// over a value or an error, which would hide that they didn't clean up.
 ///
 /// Dropping the scope's future, as a [`timeout`](crate::time::timeout) around it does, drops all children. Those functions
