@@ -1004,6 +1004,22 @@ fn if_the_future_and_the_time_are_due_at_once_the_future_wins() {
     });
 }
 
+// U6
+#[test]
+fn a_wake_after_the_loop_has_ended_leaves_nothing_behind() {
+    watched(|| {
+        let held = Arc::new(());
+        let in_hook = held.clone();
+        let event_loop = EventLoop::builder().on_wake(move || drop(in_hook.clone()));
+        let mut event_loop = event_loop.build();
+        let waker = event_loop.run_until(poll_fn(|context| Poll::Ready(context.waker().clone())));
+        drop(event_loop);
+        waker.wake_by_ref();
+        thread::spawn(move || waker.wake()).join().unwrap();
+        assert_eq!(Arc::strong_count(&held), 1);
+    });
+}
+
 #[test]
 fn the_last_task_that_polls_a_sleep_is_woken() {
     watched(|| {
