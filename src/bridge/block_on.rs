@@ -14,6 +14,7 @@ use crate::event_loop::current::{self, refuse_loop_thread};
 use crate::event_loop::handle::Handle;
 use crate::event_loop::join_error::JoinError;
 use crate::event_loop::loop_cache;
+use crate::event_loop::scheduler::Inbox;
 use crate::event_loop::send_join_handle::SendJoinHandle;
 use crate::observe::event::{self, Slice};
 use crate::pool::{slot, wait};
@@ -173,7 +174,7 @@ where
     refuse_wait(home)?;
     let _slot = slot::try_release().ok_or(SyncifyError::PoolExhausted)?;
     let Some(call) = current_call() else {
-        let task = home.spawn_at(at, || {
+        let task = home.spawn_by(Inbox::post_call, at, || {
             current::expect_answer(); // This thread may call again soon.
             make().into_future()
         });
@@ -219,11 +220,12 @@ where
     let on_behalf_of = call.clone();
     let make = move || polled_for(on_behalf_of, is_awaited, make);
     let is_at_home = call.call_state().home().is_some_and(|own| own.is(home));
-    Ok(if is_at_home {
-        home.spawn_nested(at, make)
+    let post = if is_at_home {
+        Inbox::post
     } else {
-        home.spawn_at(at, make)
-    })
+        Inbox::post_call
+    };
+    Ok(home.spawn_by(post, at, make))
 }
 
 /// Blocks the job `call` until `poll` is ready. If the job's caller goes away, the task is aborted, so `poll` has to end with

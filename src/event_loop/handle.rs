@@ -59,38 +59,12 @@ impl Handle {
         F: Future + 'static,
         F::Output: Send + 'static,
     {
-        self.spawn_at(Location::caller(), make)
+        self.spawn_by(Inbox::post_call, Location::caller(), make)
     }
 
-    /// As [`spawn`](Self::spawn). The task counts as spawned at this place.
-    pub(crate) fn spawn_at<M, F>(
-        &self,
-        spawned_at: &'static Location<'static>,
-        make: M,
-    ) -> SendJoinHandle<F::Output>
-    where
-        M: FnOnce() -> F + Send + 'static,
-        F: Future + 'static,
-        F::Output: Send + 'static,
-    {
-        self.spawn_by(Inbox::post_call, spawned_at, make)
-    }
-
-    /// For a wait of the loop's own job. It belongs to what runs already, so only a loop that has ended refuses it.
-    pub(crate) fn spawn_nested<M, F>(
-        &self,
-        spawned_at: &'static Location<'static>,
-        make: M,
-    ) -> SendJoinHandle<F::Output>
-    where
-        M: FnOnce() -> F + Send + 'static,
-        F: Future + 'static,
-        F::Output: Send + 'static,
-    {
-        self.spawn_by(Inbox::post, spawned_at, make)
-    }
-
-    fn spawn_by<M, F>(
+    /// As [`spawn`](Self::spawn). The task counts as spawned at this place. `post` is [`Inbox::post_call`]; for a wait of the
+    /// loop's own job it is [`Inbox::post`]: that belongs to what runs already, so only a loop that has ended refuses it.
+    pub(crate) fn spawn_by<M, F>(
         &self,
         post: impl FnOnce(&Inbox, Post) -> Result<(), Post>,
         spawned_at: &'static Location<'static>,
