@@ -7,12 +7,13 @@ mod common;
 
 use common::{Grenade, ms, until, was_reported, watched};
 use footbridge::{
-    Blocked, EventLoop, EventLoopBuilder, Handle, Syncify, asyncify, spawn, spawn_blocking,
+    Blocked, EventLoop, EventLoopBuilder, Handle, Syncify, asyncify, gather, spawn, spawn_blocking,
     syncify, time,
 };
 use std::future::pending;
 use std::panic::Location;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -262,14 +263,36 @@ fn a_loop_that_slept_for_long_is_watched_again_when_it_wakes() {
 #[test]
 fn a_loop_that_sleeps_or_runs_short_steps_is_not_blocked() {
     watched(|| {
-        let (mut event_loop, reports) = watched_loop(Duration::from_secs(20));
-        event_loop.run_until(time::sleep(ms(20)));
-        event_loop.run_until(async {
-            for _ in 0..1000 {
-                footbridge::yield_now().await;
-            }
+        let (open, gate) = mpsc::channel::<()>();
+        let asleep = thread::spawn(move || {
+            let (mut event_loop, reports) = watched_loop(ms(1000));
+            let task = event_loop.spawn(async { spawn_blocking(move || gate.recv()).await });
+            event_loop.run_until(task).unwrap().unwrap();
+            reports
         });
-        assert!(reports.is_empty());
+        let is_over = Arc::new(AtomicBool::new(false));
+        let until_over = is_over.clone();
+        let busy = thread::spawn(move || {
+            let (mut event_loop, reports) = watched_loop(ms(1000));
+            let tasks: Vec<_> = (0..100)
+                .map(|_| {
+                    let is_over = until_over.clone();
+                    event_loop.spawn(async move {
+                        while !is_over.load(Ordering::Relaxed) {
+                            footbridge::yield_now().await;
+                        }
+                    })
+                })
+                .collect();
+            event_loop.run_until(gather(tasks));
+            reports
+        });
+        // A third one is blocked until that is told, which takes longer than either of them may.
+        let (mut event_loop, reports) = watched_loop(ms(1500));
+        event_loop.run_until(async { reports.next() });
+        is_over.store(true, Ordering::Relaxed);
+        open.send(()).unwrap();
+        assert!(asleep.join().unwrap().is_empty() && busy.join().unwrap().is_empty());
     });
 }
 

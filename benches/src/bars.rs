@@ -79,6 +79,7 @@ pub const BARS: &[Bar] = &[
     bar("W1s", Free, 0.3, LOOPS),
     bar("W1s", Free, 1.4, &["glommio"]),
     bar("W2", Free, 0.7, &["tokio"]),
+    bar("W2/watched", Free, 1.02, &["unwatched"]),
     bar("W3", Free, 0.8, &["tokio"]),
     bar("W4t", Free, 1.0, LOOPS),
     spread("W1/growth", 2.0),

@@ -62,9 +62,7 @@ pub(crate) struct Scheduler {
     pub(crate) is_answer_due: Cell<bool>,
     /// `None`: the loop isn't watched.
     pub(super) pulse: Option<Arc<Pulse>>,
-    /// A step has begun that is watched or recorded.
-    pub(super) is_in_step: Cell<bool>,
-    /// The slice of that step in a recording.
+    /// The slice of the step that runs, in a recording.
     pub(super) open_step: Cell<Option<OpenSlice>>,
 }
 
@@ -83,7 +81,6 @@ impl Scheduler {
             closed: Cell::new(false),
             is_answer_due: Cell::new(false),
             pulse,
-            is_in_step: Cell::new(false),
             open_step: Cell::new(None),
         }
     }

@@ -99,8 +99,8 @@ impl EventLoop {
                 ReadyEntry::Aborted(key) => self.drop_aborted(key),
                 ReadyEntry::Callback => self.run_callback(),
             }
-            self.scheduler.end_step();
         }
+        self.scheduler.end_step();
         ready
     }
 
@@ -119,6 +119,7 @@ impl EventLoop {
 
     fn run_spawned(&mut self, key: u32) {
         if let Some(new) = self.scheduler.take_spawned() {
+            self.scheduler.begin_step(|| Site::of(new.spawned_at));
             self.first_poll(key, new);
         }
     }
@@ -138,7 +139,6 @@ impl EventLoop {
             mut task,
             spawned_at,
         } = new;
-        self.scheduler.begin_step(|| Site::of(spawned_at));
         if self.scheduler.joins.borrow().is_aborted(key) {
             return self.end_unready(key, task, JoinError::aborted());
         }

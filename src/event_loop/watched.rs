@@ -26,39 +26,35 @@ impl Scheduler {
         KeptAwake(self)
     }
 
-    /// The loop is about to run user code that was spawned at this site. If a step has begun already, that goes on.
+    /// The loop is about to run user code that was spawned at this site. If another step has begun, that is over.
+    #[inline]
     pub(super) fn begin_step(&self, site: impl FnOnce() -> Site) {
-        if self.pulse.is_some() || event::is_on() {
-            self.begin_seen_step(site());
+        let is_recorded = event::is_on();
+        if self.pulse.is_none() && !is_recorded {
+            return;
+        }
+        let site = site();
+        if let Some(pulse) = &self.pulse {
+            pulse.begin_step(site);
+        }
+        if is_recorded {
+            self.begin_slice(site);
         }
     }
 
     #[cold]
-    fn begin_seen_step(&self, site: Site) {
-        if self.is_in_step.replace(true) {
-            return;
-        }
-        if let Some(pulse) = &self.pulse {
-            pulse.begin_step(site);
-        }
+    fn begin_slice(&self, site: Site) {
+        drop(self.open_step.take());
         let open = event::slice(|| Slice::Step(site.place()));
         self.open_step.set(Some(open));
     }
 
-    /// The user code has returned.
+    /// The user code has returned. A turn calls it once, after its last step.
     pub(super) fn end_step(&self) {
-        if self.is_in_step.get() {
-            self.end_seen_step();
-        }
-    }
-
-    #[cold]
-    fn end_seen_step(&self) {
-        self.is_in_step.set(false);
-        drop(self.open_step.take());
         if let Some(pulse) = &self.pulse {
             pulse.end_step();
         }
+        drop(self.open_step.take());
     }
 
     /// Names a task of this loop in a recording.

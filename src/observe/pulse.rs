@@ -1,16 +1,17 @@
 //! What a watched loop tells the monitor: one word, and whether the loop is awake.
 //!
-//! The word is a counter, and below it the site of the step that runs. It is odd during a step. So if two looks find the
-//! same odd word, the same step has run from the one to the other.
+//! The word is a counter of steps, a bit that says whether a step runs, and the step's site. A step's end is the beginning
+//! of the next one, or the end of the turn. So if two looks find the same word of a step, that step has run from the one to
+//! the other.
 //!
 //! | from | event | to |
 //! | --- | --- | --- |
-//! | *asleep* | the loop runs, or wakes: it wakes the monitor, if that sleeps for good | *awake*, the counter even |
-//! | *awake* | a step begins | *in a step*, the counter odd |
-//! | *in a step* | the step ends | *awake* |
+//! | *asleep* | the loop runs, or wakes: it wakes the monitor, if that sleeps for good | *awake* |
+//! | *awake* or *in a step* | a step begins | *in a step*, with a word of its own |
+//! | *in a step* | the turn ends | *awake* |
 //! | *awake* | the loop falls asleep, or is left by its thread | *asleep* |
 //!
-//! The rule: a step costs the loop two stores, and no look at the clock. The monitor measures.
+//! The rule: a step costs the loop one store, and no look at the clock. The monitor measures.
 
 use crate::observe::blocked::BlockedHook;
 use crate::observe::sites::{SITE_BITS, Site};
@@ -38,16 +39,21 @@ pub(crate) struct Pulse {
 pub(super) struct Word(usize);
 
 impl Word {
-    fn next(self, site: usize) -> Self {
-        let counter = (self.0 >> SITE_BITS).wrapping_add(1);
-        Self(counter << SITE_BITS | site)
+    /// A step runs. The counter is above this bit.
+    const IN_STEP: usize = 1 << SITE_BITS;
+
+    /// The word of the next step, which has this site.
+    fn next(self, site: Site) -> Self {
+        let below_the_counter = Self::IN_STEP | (Self::IN_STEP - 1);
+        let counted = (self.0 | below_the_counter).wrapping_add(1);
+        Self(counted | Self::IN_STEP | usize::from(site.bits()))
     }
 
     pub(super) fn is_in_step(self) -> bool {
-        self.0 >> SITE_BITS & 1 == 1
+        self.0 & Self::IN_STEP != 0
     }
 
-    /// The site of the step.
+    /// The site of the last step.
     pub(super) fn site(self) -> Site {
         Site::from_bits(self.0)
     }
@@ -73,21 +79,17 @@ impl Pulse {
         Word(self.word.load(Ordering::Acquire)) // Pairs with `begin_step`: the place of the site is in the table.
     }
 
-    /// The loop begins a step. If one has begun already, that goes on.
+    /// The loop begins a step. If another one has begun, that is over.
+    #[inline]
     pub(crate) fn begin_step(&self, site: Site) {
-        let word = Word(self.word.load(Ordering::Relaxed));
-        if !word.is_in_step() {
-            let word = word.next(site.bits().into());
-            self.word.store(word.0, Ordering::Release); // Pairs with `word`.
-        }
+        let word = Word(self.word.load(Ordering::Relaxed)).next(site);
+        self.word.store(word.0, Ordering::Release); // Pairs with `word`.
     }
 
     /// The loop ends its step, if one has begun.
     pub(crate) fn end_step(&self) {
-        let word = Word(self.word.load(Ordering::Relaxed));
-        if word.is_in_step() {
-            self.word.store(word.next(0).0, Ordering::Release); // Pairs with `word`.
-        }
+        let word = self.word.load(Ordering::Relaxed);
+        self.word.store(word & !Word::IN_STEP, Ordering::Relaxed); // Without a step, no site is looked up.
     }
 
     /// The loop runs from here on. Before its first step, [`wake`](super::monitor::wake) is to be called.

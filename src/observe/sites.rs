@@ -25,6 +25,7 @@ impl Site {
     const UNLISTED: Self = Self(0);
 
     /// The number of a place. The first call for a place adds it to the table.
+    #[inline(never)] // It is large, and most steps are polls of tasks, which know their site.
     pub(crate) fn of(place: &'static Location<'static>) -> Self {
         // Places lie close together, so neighbours go to different slots: the address times a large odd number.
         let address = std::ptr::from_ref(place).addr();

@@ -89,6 +89,18 @@ pub(crate) use each_timers;
 
 pub struct Footbridge(EventLoop);
 
+impl Footbridge {
+    /// A loop that is watched by the hook of `on_blocked`.
+    pub fn watched() -> Self {
+        let is_told = |_: &footbridge::Blocked| ();
+        Self(
+            EventLoop::builder()
+                .on_blocked(Duration::from_millis(100), is_told)
+                .build(),
+        )
+    }
+}
+
 impl Loop for Footbridge {
     const NAME: &'static str = "footbridge";
     type Spawner = ();

@@ -1,8 +1,8 @@
 //! Tasks of a loop: spawned, joined, rescheduled by themselves.
 
 use super::{Row, growth};
-use crate::lap::{Clock, Lap};
-use crate::peers::loops::{self, Loop, each_local_loop};
+use crate::lap::{Clock, Lap, Peer};
+use crate::peers::loops::{Footbridge, Loop, each_local_loop};
 use futures_lite::future::yield_now;
 use std::hint::black_box;
 
@@ -26,13 +26,24 @@ pub fn rows() -> Vec<Row> {
             "W2",
             "1000 tasks yield 100 times each",
             "ns/yield",
-            || each_local_loop!(L => yields::<L>(1000, 100)),
+            || each_local_loop!(L => yields(L::new(), 1000, 100)),
+        ),
+        Row::new(
+            "W2/watched",
+            "... on a loop with a hook of on_blocked",
+            "ns/yield",
+            || {
+                vec![
+                    Peer::new("footbridge", yields(Footbridge::watched(), 1000, 100)),
+                    Peer::new("unwatched", yields(Footbridge::new(), 1000, 100)),
+                ]
+            },
         ),
         Row::new(
             "W1/growth",
             "spawn ready tasks, join all, as many as each line says",
             "ns/task",
-            || growth(|tasks| Box::new(spawn_then_join::<loops::Footbridge>(tasks))),
+            || growth(|tasks| Box::new(spawn_then_join::<Footbridge>(tasks))),
         ),
     ]
 }
@@ -79,8 +90,7 @@ fn spawn_one<L: Loop>(tasks: usize) -> impl FnMut() -> Lap {
 }
 
 /// The spawning is outside; the first polls and the joining, once for each task, are not.
-fn yields<L: Loop>(tasks: usize, times: usize) -> impl FnMut() -> Lap {
-    let mut event_loop = L::new();
+fn yields<L: Loop>(mut event_loop: L, tasks: usize, times: usize) -> impl FnMut() -> Lap {
     let spawner = event_loop.spawner();
     move || {
         event_loop.block_on(async {
