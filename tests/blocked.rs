@@ -296,18 +296,34 @@ fn a_loop_that_sleeps_or_runs_short_steps_is_not_blocked() {
     });
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn a_loop_is_watched_in_time_though_another_is_watched_more_seldom() {
-    watched(|| {
+    const TEST: &str = "a_loop_is_watched_in_time_though_another_is_watched_more_seldom";
+    in_a_process_of_its_own(TEST, &[], || {
         let (open, gate) = mpsc::channel::<()>();
         let seldom = thread::spawn(move || {
             let (mut event_loop, _reports) = watched_loop(Duration::from_secs(3600));
             event_loop.run_until(async move { gate.recv().unwrap() });
         });
-        let (mut event_loop, reports) = watched_loop(ms(1));
+        until_the_monitor_rests(); // The next look is a quarter of an hour away.
+        let (mut event_loop, reports) = watched_loop(ms(20));
         event_loop.run_until(async move { reports.next() });
         open.send(()).unwrap();
         seldom.join().unwrap();
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_monitor_ends_with_the_last_watched_loop_though_its_next_look_is_far_away() {
+    const TEST: &str =
+        "the_monitor_ends_with_the_last_watched_loop_though_its_next_look_is_far_away";
+    in_a_process_of_its_own(TEST, &[], || {
+        let (mut event_loop, _reports) = watched_loop(Duration::from_secs(3600));
+        event_loop.run_until(async { until_the_monitor_rests() });
+        drop(event_loop);
+        until(|| monitors().is_empty());
     });
 }
 
@@ -378,13 +394,7 @@ fn the_monitor_ends_with_the_last_watched_loop_and_never_wakes_while_all_sleep()
         assert_eq!(monitors().len(), 0);
         let (mut event_loop, reports) = watched_loop(ms(1));
         event_loop.run_until(async move { reports.next() });
-        // It ends its looks by and by. From then on it never wakes.
-        let mut wakes = wakes_of_the_monitor();
-        until(|| {
-            thread::sleep(ms(50));
-            let before = std::mem::replace(&mut wakes, wakes_of_the_monitor());
-            before == wakes
-        });
+        until_the_monitor_rests();
         event_loop.run_until(time::sleep(ms(100)));
         drop(event_loop);
         until(|| monitors().is_empty());
@@ -497,6 +507,17 @@ fn monitors() -> Vec<std::path::PathBuf> {
         name.is_ok_and(|name| name.starts_with("footbridge-moni"))
     };
     folders.filter(is_monitor).collect()
+}
+
+/// The monitor ends its looks by and by, or waits for the next one.
+#[cfg(target_os = "linux")]
+fn until_the_monitor_rests() {
+    let mut wakes = None;
+    until(|| {
+        thread::sleep(ms(50));
+        let before = std::mem::replace(&mut wakes, wakes_of_the_monitor());
+        wakes.is_some() && before == wakes
+    });
 }
 
 /// How often the monitor's thread has gone to sleep so far.

@@ -109,6 +109,18 @@ impl fmt::Debug for Recording {
 mod tests {
     use super::*;
     use crate::observe::event::{self, Slice};
+    use crate::sync::current_thread_name;
+
+    #[test]
+    fn a_log_keeps_the_last_events_up_to_the_limit_and_counts_the_others() {
+        let recorder = record(3);
+        for _ in 0..2 {
+            drop(event::slice(|| Slice::Turn)); // two events
+        }
+        let logs = recorder.logs.take();
+        let own = logs.iter().find(|log| log.thread == current_thread_name());
+        assert_eq!(own.map(|log| (log.events.len(), log.lost)), Some((3, 1)));
+    }
 
     #[test]
     fn a_recorder_that_is_dropped_keeps_no_events_in_the_logs_of_its_threads() {
