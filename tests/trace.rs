@@ -10,7 +10,7 @@ use common::watched;
 use footbridge::{
     EventLoop, Pool, Sink, asyncify, run, spawn, spawn_blocking, spawn_generator, syncify, trace,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::panic::Location;
 use std::sync::mpsc;
 
@@ -187,13 +187,15 @@ struct Slice {
     end: u64,
     name: String,
     kind: String,
+    /// The slice around it.
+    outer: Option<usize>,
     queued: Option<u64>,
 }
 
 #[derive(Debug)]
 struct Arrow {
     name: String,
-    /// The innermost slices at its ends.
+    /// The innermost slices at its ends. For a result, the one that takes it.
     from: Slice,
     to: Slice,
 }
@@ -218,112 +220,95 @@ impl Trace {
                 .parse()
                 .unwrap(),
         };
-        let mut starts = BTreeMap::new();
+        // As Perfetto reads them: in the order of the file, an arrow's end is in the innermost open slice.
+        let mut open = BTreeMap::<u64, Vec<usize>>::new();
+        let (mut leaving, mut arrows) = (BTreeMap::new(), Vec::new());
         let mut lives = BTreeMap::new();
+        let mut last = 0;
         for event in events {
             let tid = event.thousandths("tid") / 1000;
             assert!(tid >= 1 && event.thousandths("pid") == 1000);
-            match event.text("ph") {
-                "M" => {
-                    assert_eq!(event.get("ts"), None, "a record of a name has no time");
-                    if event.text("name") == "thread_name" {
-                        let name = event.get("args").unwrap().text("name").to_owned();
-                        assert_eq!(trace.threads.insert(tid, name), None);
-                    }
+            let innermost = open.get(&tid).and_then(|open| open.last()).copied();
+            let phase = event.text("ph");
+            if phase == "M" {
+                assert_eq!(event.get("ts"), None, "a record of a name has no time");
+                if event.text("name") == "thread_name" {
+                    let name = event.get("args").unwrap().text("name").to_owned();
+                    assert_eq!(trace.threads.insert(tid, name), None);
                 }
-                "X" => trace.slices.push(Slice {
-                    tid,
-                    begin: event.thousandths("ts"),
-                    end: event.thousandths("ts") + event.thousandths("dur"),
-                    name: event.text("name").to_owned(),
-                    kind: event.text("cat").to_owned(),
-                    queued: event.get("args").map(|args| args.thousandths("queued_us")),
-                }),
-                "s" => {
-                    let end = (
-                        event.text("name"),
-                        event.text("cat"),
+                continue;
+            }
+            let at = event.thousandths("ts");
+            if !"be".contains(phase) {
+                assert!(last <= at, "the file goes back in time");
+                last = at;
+            }
+            match phase {
+                "B" => {
+                    assert!(trace.threads.contains_key(&tid), "a thread without a name");
+                    open.entry(tid).or_default().push(trace.slices.len());
+                    trace.slices.push(Slice {
                         tid,
-                        event.thousandths("ts"),
-                    );
-                    assert_eq!(starts.insert(event.thousandths("id"), end), None);
+                        begin: at,
+                        end: u64::MAX,
+                        name: event.text("name").to_owned(),
+                        kind: event.text("cat").to_owned(),
+                        outer: innermost,
+                        queued: event.get("args").map(|args| args.thousandths("queued_us")),
+                    });
+                }
+                "E" => {
+                    let ended = open.get_mut(&tid).and_then(Vec::pop);
+                    trace.slices[ended.expect("an end without a beginning")].end = at;
+                }
+                "s" => {
+                    let start = (event.text("name"), event.text("cat"), innermost);
+                    assert_eq!(leaving.insert(event.thousandths("id"), start), None);
                 }
                 "f" => {
                     assert_eq!(event.text("bp"), "e");
-                    let start = starts.remove(&event.thousandths("id"));
-                    let (name, cat, from, left) = start.expect("the start is before the end");
+                    let start = leaving.remove(&event.thousandths("id"));
+                    let (name, cat, from) = start.expect("the start is before the end");
                     assert_eq!((event.text("name"), event.text("cat")), (name, cat));
-                    let arrived = event.thousandths("ts");
-                    assert!(left <= arrived, "an arrow goes back in time");
-                    trace.arrows.push(Arrow {
-                        name: name.to_owned(),
-                        from: trace.innermost(from, left),
-                        to: trace.innermost(tid, arrived),
-                    });
+                    let (from, to) = (from.unwrap(), innermost.unwrap());
+                    // Else Perfetto turns it round.
+                    let begins = (trace.slices[from].begin, trace.slices[to].begin);
+                    assert!(begins.0 <= begins.1, "{name} arrives in an earlier slice");
+                    arrows.push((name.to_owned(), from, to));
                 }
                 "b" => {
-                    let begin = (
-                        event.text("name"),
-                        event.text("cat"),
-                        event.thousandths("ts"),
-                    );
-                    assert_eq!(lives.insert(event.thousandths("id"), begin), None);
+                    let begin = (event.text("name"), event.text("cat"), at);
+                    let id = event.get("id2").unwrap().text("local");
+                    assert_eq!(lives.insert(id, begin), None);
                 }
                 "e" => {
-                    let (name, cat, begin) = lives.remove(&event.thousandths("id")).unwrap();
+                    let id = event.get("id2").unwrap().text("local");
+                    let (name, cat, begin) = lives.remove(id).unwrap();
                     assert_eq!((event.text("name"), event.text("cat")), (name, cat));
-                    assert!(begin <= event.thousandths("ts"));
+                    assert!(begin <= at);
                     trace.lives.push(name.to_owned());
                 }
                 other => panic!("an event of the phase {other}"),
             }
         }
         assert!(
-            starts.is_empty() && lives.is_empty(),
-            "{starts:?}, {lives:?}"
+            leaving.is_empty() && lives.is_empty(),
+            "{leaving:?}, {lives:?}"
         );
-        trace.check_nesting();
-        trace
-    }
-
-    /// Slices of a thread nest or are apart.
-    fn check_nesting(&self) {
-        for tid in self
-            .slices
-            .iter()
-            .map(|slice| slice.tid)
-            .collect::<BTreeSet<_>>()
-        {
-            assert!(self.threads.contains_key(&tid), "a thread without a name");
-            let mut open: Vec<&Slice> = Vec::new();
-            for slice in self.slices.iter().filter(|slice| slice.tid == tid) {
-                while open
-                    .last()
-                    .is_some_and(|outer| outer.end <= slice.begin && outer.end < slice.end)
-                {
-                    open.pop();
-                }
-                if let Some(outer) = open.last() {
-                    let nests = outer.begin <= slice.begin && slice.end <= outer.end;
-                    assert!(
-                        nests || outer.end <= slice.begin,
-                        "{slice:?} leaves {outer:?}"
-                    );
-                }
-                open.push(slice);
+        assert!(open.values().all(Vec::is_empty), "a slice without an end");
+        for (name, from, to) in arrows {
+            let [from, mut to] = [from, to].map(|slice| trace.slices[slice].clone());
+            assert_eq!(
+                to.kind == "arrival",
+                ["result", "answer"].contains(&&name[..])
+            );
+            if to.kind == "arrival" {
+                assert_eq!((&to.name, to.begin), (&name, to.end));
+                to = trace.slices[to.outer.expect("what takes the result")].clone();
             }
+            trace.arrows.push(Arrow { name, from, to });
         }
-    }
-
-    /// The innermost slice of the thread at this time. There is one.
-    fn innermost(&self, tid: u64, at: u64) -> Slice {
-        let has = |slice: &&Slice| slice.tid == tid && slice.begin <= at && at <= slice.end;
-        let innermost = self
-            .slices
-            .iter()
-            .filter(has)
-            .min_by_key(|slice| slice.end - slice.begin);
-        innermost.expect("an arrow's end lies in a slice").clone()
+        trace
     }
 
     fn named(&self, name: &str) -> Vec<&Slice> {
@@ -540,7 +525,8 @@ fn a_drawing_has_a_rectangle_with_a_title_for_each_slice_and_is_well_formed() {
         let recorder = trace::record(100);
         run(async { asyncify(|| ())().await });
         let recording = recorder.stop();
-        let slices = Trace::of(&recording).slices;
+        let mut slices = Trace::of(&recording).slices;
+        slices.retain(|slice| slice.kind != "arrival");
         let mut written = Vec::new();
         recording.write_svg(&mut written).unwrap();
         let svg = String::from_utf8(written).unwrap();

@@ -1,7 +1,7 @@
 //! The events of a recording, put together: slices with a beginning and an end, arrows with both ends.
 //!
-//! The rule: what is not whole is left out. A slice whose beginning was lost isn't there. A slice that had not ended ends with
-//! the recording. An arrow is there if both of its ends lie in slices that are.
+//! The rule: what is not whole is left out. A slice whose beginning was lost isn't there. A slice that had not ended ends
+//! with the recording. An arrow is there if both of its ends lie in slices that are.
 
 use crate::observe::event::{Arrow, Event, Slice, TaskAddress};
 use crate::observe::log::TakenLog;
@@ -27,6 +27,8 @@ pub(super) struct TimedSlice {
     pub(super) slice: Slice,
     pub(super) begin: Duration,
     pub(super) end: Duration,
+    /// Of its beginning and its end: how many events of the thread are before them.
+    pub(super) positions: (usize, usize),
     /// In how many slices it is.
     pub(super) depth: usize,
     /// For a job: how long it was queued.
@@ -43,6 +45,8 @@ pub(super) struct TimedArrow {
 pub(super) struct ArrowEnd {
     pub(super) slice: usize,
     pub(super) at: Duration,
+    /// As in a slice.
+    pub(super) position: usize,
 }
 
 pub(super) struct TaskLife {
@@ -92,8 +96,8 @@ impl Arrow {
 type Moments = Vec<(Duration, bool, Moment)>;
 
 enum Moment {
-    From(Arrow, usize, usize),
-    To(Arrow, usize, usize),
+    From(Arrow, usize, ArrowEnd),
+    To(Arrow, usize, ArrowEnd),
     Spawned(TaskAddress, &'static Location<'static>, usize),
     Ended(TaskAddress, usize),
 }
@@ -128,9 +132,13 @@ impl Timeline {
         let thread = self.threads.len();
         self.threads.push(log.thread);
         let mut open: Vec<usize> = Vec::new();
-        for (at, event) in log.events {
+        for (position, (at, event)) in log.events.into_iter().enumerate() {
             let at = at.saturating_duration_since(start).min(self.length);
-            let innermost = open.last().copied();
+            let end = open.last().map(|&slice| ArrowEnd {
+                slice,
+                at,
+                position,
+            });
             match event {
                 Event::Begin(slice) => {
                     open.push(self.slices.len());
@@ -139,6 +147,8 @@ impl Timeline {
                         slice,
                         begin: at,
                         end: self.length,
+                        // Those that haven't ended end after all else, the inner ones first.
+                        positions: (position, usize::MAX - open.len()),
                         depth: open.len() - 1,
                         queued: None,
                     });
@@ -146,12 +156,15 @@ impl Timeline {
                 Event::End => {
                     if let Some(slice) = open.pop() {
                         self.slices[slice].end = at;
+                        self.slices[slice].positions.1 = position;
                     }
                 }
-                Event::From(arrow, number) => moments
-                    .extend(innermost.map(|slice| (at, false, Moment::From(arrow, number, slice)))),
-                Event::To(arrow, number) => moments
-                    .extend(innermost.map(|slice| (at, true, Moment::To(arrow, number, slice)))),
+                Event::From(arrow, number) => {
+                    moments.extend(end.map(|end| (at, false, Moment::From(arrow, number, end))))
+                }
+                Event::To(arrow, number) => {
+                    moments.extend(end.map(|end| (at, true, Moment::To(arrow, number, end))))
+                }
                 Event::Spawned(task, place) => {
                     moments.push((at, false, Moment::Spawned(task, place, thread)));
                 }
@@ -166,16 +179,15 @@ impl Timeline {
         let mut living = BTreeMap::new();
         for (at, _, moment) in moments {
             match moment {
-                Moment::From(arrow, number, slice) => {
-                    left.insert((arrow, number), ArrowEnd { slice, at });
+                Moment::From(arrow, number, from) => {
+                    left.insert((arrow, number), from);
                 }
-                Moment::To(arrow, number, slice) => {
+                Moment::To(arrow, number, to) => {
                     let Some(from) = left.remove(&(arrow, number)) else {
                         continue;
                     };
-                    let to = ArrowEnd { slice, at };
                     if arrow == Arrow::Submit {
-                        self.slices[slice].queued = Some(at - from.at);
+                        self.slices[to.slice].queued = Some(at - from.at);
                     }
                     self.arrows.push(TimedArrow { arrow, from, to });
                 }

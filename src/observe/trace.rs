@@ -73,11 +73,15 @@ pub struct Recording {
 impl Recording {
     /// Writes it in the Trace Event Format, for [Perfetto](https://ui.perfetto.dev) and `chrome://tracing`.
     ///
-    /// A thread has slices: `turn`, a turn of its loop; `poll`, a poll, callback or drop of what was spawned at a line; `job`,
-    /// with the microseconds that it was queued as `queued_us`; and waits, such as `syncify` and `join`. An arrow leads
-    /// from a submit to its job, from the job's end to the poll that takes the result, from a post to its task, and from a
-    /// task's end to the thread that takes its result. A task has a track from its spawn to its end. How many events were
-    /// lost is in `otherData`.
+    /// A thread has slices: `turn`, a turn of its loop; `poll`, a poll, callback or drop of what was spawned at a line;
+    /// `job`, with the microseconds that it was queued as `queued_us`; and waits, such as `syncify` and `join`. An arrow
+    /// leads from a submit to its job, from the job's end to the poll that takes the result, from a post to its task, and
+    /// from a task's end to the wait that takes its result. In that poll or wait, the moment when the result arrives is a
+    /// slice without length, `result` or `answer`. A task has a track from its spawn to its end. How many events were lost
+    /// is in `otherData`.
+    ///
+    /// (Perfetto draws the arrows of the slice that is selected, `chrome://tracing` those of the category `arrow` in its
+    /// menu of flow events.)
     ///
     /// # Errors
     /// Those of `to`.
