@@ -90,9 +90,9 @@
 //! });
 //! ```
 //!
-//! An [`EventLoop`] of your own can be run in pieces, or by the main loop of a host: a game, a window, a plugin. In a program
-//! that is mainly sync, a [`Portal`] is a loop on a thread of its own: its handle serves all other threads, and what the
-//! calls share lives on that thread. (A temporary loop serves one call, and shares nothing.)
+//! An [`EventLoop`] of your own can be run in pieces, or by the main loop of a host: a game, a window, a plugin. In a
+//! program that is mainly sync, a [`Portal`] is a loop on a thread of its own: its handle serves all other threads, and what
+//! the calls share lives on that thread. (A temporary loop serves one call, and shares nothing.)
 //!
 //! ```
 //! # use footbridge::Portal;
@@ -120,9 +120,9 @@
 //! For jobs that compute, use as many tokens as there are cores.
 //!
 //! # Sequences
-//! [`asyncify_iter`] runs a blocking iterator on a worker, and gives its items to async code: the rows of a query, the entries
-//! of a folder. If the iterator borrows, or isn't `Send`, [`spawn_generator`] makes and runs it there. A million small items
-//! cost far less than as many calls, because the items that are there are handed over at once:
+//! [`asyncify_iter`] runs a blocking iterator on a worker, and gives its items to async code: the rows of a query, the
+//! entries of a folder. If the iterator borrows, or isn't `Send`, [`spawn_generator`] makes and runs it there. A million
+//! small items cost far less than as many calls, because the items that are there are handed over at once:
 //!
 //! ```
 //! # use footbridge::{run, spawn_generator};
@@ -140,9 +140,9 @@
 //! assert_eq!(total, 40);
 //! ```
 //!
-//! A generator whose consumer is behind waits, and its slot in the pool is free meanwhile. Dropping the [`Items`] cancels it.
-//! [`syncify_iter`] is the way back: a job iterates what async code on its loop gives. For bytes, the crate `blocking` has an
-//! `AsyncRead` of a blocking reader, `Unblock`.
+//! A generator whose consumer is behind waits, and its slot in the pool is free meanwhile. Dropping the [`Items`] cancels
+//! it. [`syncify_iter`] is the way back: a job iterates what async code on its loop gives. For bytes, the crate `blocking`
+//! has an `AsyncRead` of a blocking reader, `Unblock`.
 //!
 //! # Cancellation
 //! Dropping a future cancels its call. A job that hasn't begun never runs. A job that has begun can't be stopped, but can
@@ -197,8 +197,8 @@
 //! assert_eq!(run(fetch_all(&["slow", "broken"])), Err("broken doesn't answer".into()));
 //! ```
 //!
-//! A child is a future of the scope. To have a task that outlives what spawns it, [`spawn`] it on the loop. For many futures of
-//! one type, [`gather`] is less to write: it gives their results in order, or [as they come](Gather::next).
+//! A child is a future of the scope. To have a task that outlives what spawns it, [`spawn`] it on the loop. For many futures
+//! of one type, [`gather`] is less to write: it gives their results in order, or [as they come](Gather::next).
 //!
 //! To end one call and wait for its thread, [`cancel`](BlockingTask::cancel) it. To have its panic as a value, ask for its
 //! [`outcome`](BlockingTask::outcome).
@@ -294,8 +294,8 @@
 //! ```
 //!
 //! [`ladder`] climbs from a `block_on` of ten lines to a small version of this, in thirteen programs that run.
-//! [`how_it_works`] follows a call of each bridge through the folders. With `--cfg footbridge_loom`, `sync` is made of loom's
-//! types. Then loom can explore all folders above it, and code that uses this crate: see [`model_checking`].
+//! [`how_it_works`] follows a call of each bridge through the folders. With `--cfg footbridge_loom`, `sync` is made of
+//! loom's types. Then loom can explore all folders above it, and code that uses this crate: see [`model_checking`].
 //!
 //! # Features
 //! `parking_lot`, `crossbeam-deque` and `futures-task` are on by default. Each uses the crate of that name: its locks,

@@ -200,8 +200,8 @@ pub(crate) fn refuse_wait(home: &Handle) -> Result<(), SyncifyError> {
     Ok(())
 }
 
-/// Spawns an async function of the job `call` on `home`. If the job's caller has gone, `make` isn't called. `is_awaited`: the
-/// job waits for the function until that has ended, so what the function waits for, the job waits for.
+/// Spawns an async function of the job `call` on `home`. If the job's caller has gone, `make` isn't called. `is_awaited`:
+/// the job waits for the function until that has ended, so what the function waits for, the job waits for.
 pub(crate) fn spawn_for<M, F>(
     call: &Arc<dyn Call>,
     home: &Handle,
@@ -228,8 +228,8 @@ where
     Ok(home.spawn_by(post, at, make))
 }
 
-/// Blocks the job `call` until `poll` is ready. If the job's caller goes away, the task is aborted, so `poll` has to end with
-/// the task.
+/// Blocks the job `call` until `poll` is ready. If the job's caller goes away, the task is aborted, so `poll` has to end
+/// with the task.
 pub(crate) fn wait_nested<T: Send + 'static, R>(
     call: &Arc<dyn Call>,
     task: &SendJoinHandle<T>,

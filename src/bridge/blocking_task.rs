@@ -306,8 +306,8 @@ impl<R> BlockingTask<R> {
     /// function returned one, and `None` if the function never began.
     ///
     /// In the job, [`check_cancelled`](crate::check_cancelled) says it, and an async function that it waits for is dropped.
-    /// If the function hasn't begun, what it captured is dropped at once. Dropping what `cancel` returns waits no longer: the
-    /// job's result is dropped on its thread.
+    /// If the function hasn't begun, what it captured is dropped at once. Dropping what `cancel` returns waits no longer:
+    /// the job's result is dropped on its thread.
     ///
     /// # Panics
     /// When what it returns is awaited: with the function's own panic.

@@ -12,8 +12,8 @@ use std::io;
 /// `check_cancelled()?` also works in a function that returns `io::Result`.
 ///
 /// If the caller goes away, waits in [`syncify`](crate::syncify), [`Handle::block_on`](crate::Handle::block_on) and
-/// [`SendJoinHandle::join`](crate::SendJoinHandle::join) end with an error. A [`BlockingTask::join`](crate::BlockingTask::join)
-/// and a [`run`](crate::run) go on to their end: ask after them.
+/// [`SendJoinHandle::join`](crate::SendJoinHandle::join) end with an error. A
+/// [`BlockingTask::join`](crate::BlockingTask::join) and a [`run`](crate::run) go on to their end: ask after them.
 ///
 /// A job that blocks elsewhere, in a channel's `recv()` or in a read, isn't interrupted. Call `recv_timeout` or a read with
 /// a timeout in a loop, and ask in between. Or end what it waits for from outside: drop the sender, shut the socket down.

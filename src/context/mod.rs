@@ -184,7 +184,8 @@ impl Context {
     /// and each poll, and around the drop of a function or a future that is dropped before its end. The wrapper must call
     /// its argument, `step`, once: `step` runs the job or the poll.
     ///
-    /// With `tracing`, the capture is `|| { let span = Span::current(); move |step: &mut dyn FnMut()| span.in_scope(step) }`.
+    /// With `tracing`, the capture is
+    /// `|| { let span = Span::current(); move |step: &mut dyn FnMut()| span.in_scope(step) }`.
     /// With a thread-local of one's own:
     ///
     /// ```

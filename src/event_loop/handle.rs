@@ -62,8 +62,9 @@ impl Handle {
         self.spawn_by(Inbox::post_call, Location::caller(), make)
     }
 
-    /// As [`spawn`](Self::spawn). The task counts as spawned at this place. `post` is [`Inbox::post_call`]; for a wait of the
-    /// loop's own job it is [`Inbox::post`]: that belongs to what runs already, so only a loop that has ended refuses it.
+    /// As [`spawn`](Self::spawn). The task counts as spawned at this place. `post` is [`Inbox::post_call`]; for a wait of
+    /// the loop's own job it is [`Inbox::post`]: that belongs to what runs already, so only a loop that has ended refuses
+    /// it.
     pub(crate) fn spawn_by<M, F>(
         &self,
         post: impl FnOnce(&Inbox, Post) -> Result<(), Post>,

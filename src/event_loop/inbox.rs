@@ -186,8 +186,8 @@ impl<T> Inbox<T> {
     /// Calls the host's hook, at most once until the next [`begin_tick`](Self::begin_tick).
     pub(crate) fn tell_host(&self) {
         let Some(hook) = &self.hook else { return };
-        // Pairs with the swap in `begin_tick`. A thread that finds `host_told` set relies on the tick that the hook asked for.
-        // The swap orders the thread's post before that tick.
+        // Pairs with the swap in `begin_tick`. A thread that finds `host_told` set relies on the tick that the hook asked
+        // for. The swap orders the thread's post before that tick.
         if !self.host_told.swap(true, Ordering::AcqRel) {
             if let Err(payload) = catch_panic(hook) {
                 drop_quietly(payload);

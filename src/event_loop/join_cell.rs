@@ -146,8 +146,8 @@ impl<T> Drop for JoinCell<T> {
 }
 
 impl<T: Send + 'static> JoinCell<T> {
-    /// The cell gets the outcome of this task. From here on, an abort finds the task. If one came before, the task's first poll
-    /// asks the cell.
+    /// The cell gets the outcome of this task. From here on, an abort finds the task. If one came before, the task's first
+    /// poll asks the cell.
     pub(crate) fn attach(self: &Arc<Self>, key: u32, scheduler: &Scheduler) {
         let mut joins = scheduler.joins.borrow_mut();
         let (waiter, outcome) = joins.detach(key);

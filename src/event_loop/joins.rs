@@ -185,8 +185,8 @@ impl Joins {
         entry.phase != JoinPhase::Ended && !std::mem::replace(&mut entry.aborted, true)
     }
 
-    /// Whether the task is to be dropped. An abort on another thread may not have reached the loop yet. So the cell is asked,
-    /// too.
+    /// Whether the task is to be dropped. An abort on another thread may not have reached the loop yet. So the cell is
+    /// asked, too.
     pub(crate) fn is_aborted(&self, key: u32) -> bool {
         let Some(entry) = self.entries.get(key) else {
             return false;

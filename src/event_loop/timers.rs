@@ -1,8 +1,8 @@
 //! The timers of a loop: a heap of deadlines over a slab of what waits for them. They fire in `EventLoop::begin_turn`.
 //!
-//! Most timers are timeouts that never fire, so a removal must be cheap. It takes the target out of the slab. The entry stays
-//! in the heap as a shell, which is skipped when it comes up. When three in four entries are shells, the heap is swept.
-//! Equal deadlines fire in the order in which they were set.
+//! Most timers are timeouts that never fire, so a removal must be cheap. It takes the target out of the slab. The entry
+//! stays in the heap as a shell, which is skipped when it comes up. When three in four entries are shells, the heap is
+//! swept. Equal deadlines fire in the order in which they were set.
 
 use crate::event_loop::slab::Slab;
 use std::cmp::Reverse;
@@ -23,8 +23,8 @@ const SMALL: usize = 1024;
 
 /// What waits for a timer.
 pub(crate) enum TimerTarget {
-    /// The task of this loop with this key, or its main future. Its waker isn't cloned, which would cost two atomic operations.
-    /// If that task ends and its `Sleep` lives on, a later task with its key may be polled once in vain.
+    /// The task of this loop with this key, or its main future. Its waker isn't cloned, which would cost two atomic
+    /// operations. If that task ends and its `Sleep` lives on, a later task with its key may be polled once in vain.
     Task(u32),
     Waker(Waker),
 }
@@ -107,8 +107,8 @@ impl Timers {
         due
     }
 
-    /// A pop costs a walk down the heap. So if the pops have cost as much as a look at all entries would, this looks at all, and
-    /// sorts those that are due.
+    /// A pop costs a walk down the heap. So if the pops have cost as much as a look at all entries would, this looks at all,
+    /// and sorts those that are due.
     fn take_many_due(&mut self, now: Instant, due: &mut Vec<TimerTarget>) {
         let entries = mem::take(&mut self.heap).into_iter();
         let (mut first, rest): (Vec<_>, Vec<_>) =

@@ -71,8 +71,8 @@ enum Line<'a> {
     End,
 }
 
-/// The slices and the arrows, in the order of time; what a thread did at one time, in the order of its log. With the time, the
-/// position in the log and the thread.
+/// The slices and the arrows, in the order of time; what a thread did at one time, in the order of its log. With the time,
+/// the position in the log and the thread.
 fn lines(timeline: &Timeline) -> Vec<(Duration, usize, usize, Line<'_>)> {
     let mut lines = Vec::new();
     for slice in &timeline.slices {

@@ -73,8 +73,8 @@ impl Registry {
         match worker_context::of(self).filter(|context| context.has_slot.get()) {
             Some(context) => {
                 is_first = context.local.is_empty() && self.are_shared_empty();
-                // Two fences: the first orders the push and the flag, the second (`fence_and_read`) orders the flag and the read
-                // of the word.
+                // Two fences: the first orders the push and the flag, the second (`fence_and_read`) orders the flag and the
+                // read of the word.
                 context.local.push(job);
                 self.awake.announce_local_jobs();
             }

@@ -54,8 +54,8 @@ impl<R> Child<'_, R> {
     /// Takes the child down. Its future is dropped at once. If it is being polled, by the caller of `abort`, it is
     /// dropped when it is pending next.
     ///
-    /// If the child is a job that has begun, the job is [told](crate::check_cancelled), and the scope waits for its thread. A
-    /// panic of the job then still ends the scope.
+    /// If the child is a job that has begun, the job is [told](crate::check_cancelled), and the scope waits for its thread.
+    /// A panic of the job then still ends the scope.
     ///
     /// ```
     /// use footbridge::{run, scope};

@@ -46,8 +46,8 @@ use std::rc::{Rc, Weak};
 /// Then futures are dropped, in the order in which they were spawned. The functions of
 /// [`spawn_blocking`](Scope::spawn_blocking) that haven't begun never run. Those that have begun are *told*:
 /// their [`check_cancelled`](crate::check_cancelled) gives an error from then on, and an async function that they wait for
-/// is dropped. The scope waits until their threads are free. What they return is dropped, an `Err` too. A panic of theirs wins
-/// over a value or an error, which would hide that they didn't clean up.
+/// is dropped. The scope waits until their threads are free. What they return is dropped, an `Err` too. A panic of theirs
+/// wins over a value or an error, which would hide that they didn't clean up.
 ///
 /// Dropping the scope's future, as a [`timeout`](crate::time::timeout) around it does, drops all children. Those functions
 /// are told, and nothing waits for them.
@@ -247,8 +247,8 @@ impl<'scope, T> Scope<'scope, '_, T> {
 }
 
 impl<'scope, V: 'scope, E: 'scope> Scope<'scope, '_, Result<V, E>> {
-    /// Like [`spawn`](Self::spawn), but if the future gives an `Err`, the scope ends with it. The child's value is that of the
-    /// `Ok`.
+    /// Like [`spawn`](Self::spawn), but if the future gives an `Err`, the scope ends with it. The child's value is that of
+    /// the `Ok`.
     ///
     /// The body of such a scope returns a `Result`, `Ok(..)` at its end. From the first `try_spawn` on, an `Err` that the
     /// body returns ends the scope, too. All children have the error type of the body: `map_err` makes it of another one.
