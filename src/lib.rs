@@ -256,8 +256,9 @@
 //!     thread  life                                  what its thread does; its phases, and the waits for them
 //! bridge/       where blocking and async code meet
 //!     asyncify  syncify                             the two bridges
-//!     run  block_on                                 a thread waits for an async function
-//!     spawn_blocking  blocking_task  detached       the caller's side of a job
+//!     run  block_on  syncify_error                  a thread waits for an async function; why it gets no result
+//!     spawn_blocking  blocking_task                 the caller's side of a job
+//!     submission  detached                          its way to its pool; the same for a call that was detached
 //!     job  job_error  large_job                     a function on its way through a worker; its result, or why there is none
 //!     call  call_state  cancel                      the current call; its loop and its caller; what tells that the caller went
 //!     limiter  acquire  deadlock                    tokens and permits; the wait for one; waits that can never end
@@ -326,7 +327,6 @@ mod sync;
 
 pub use bridge::acquire::Acquire;
 pub use bridge::asyncify::{Asyncify, BlockingFn, asyncify};
-pub use bridge::block_on::SyncifyError;
 pub use bridge::blocking_task::BlockingTask;
 pub use bridge::cancel::{Cancelled, check_cancelled};
 pub use bridge::job_error::JobError;
@@ -334,6 +334,7 @@ pub use bridge::limiter::{Limiter, Permit};
 pub use bridge::run::{run, yield_now};
 pub use bridge::spawn_blocking::spawn_blocking;
 pub use bridge::syncify::{AsyncFunction, Syncify, syncify};
+pub use bridge::syncify_error::SyncifyError;
 pub use event_loop::EventLoop;
 pub use event_loop::builder::EventLoopBuilder;
 pub use event_loop::handle::Handle;

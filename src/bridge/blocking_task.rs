@@ -1,29 +1,17 @@
-//! The caller's side of a job: submits it, waits for it, or goes away.
-//!
-//! | from | event | to |
-//! | --- | --- | --- |
-//! | | `asyncify(f)(..)` | *not yet submitted* |
-//! | | `spawn_blocking(f)` | *submitted* |
-//! | *not yet submitted* | the first poll, `join` or `detach` | *submitted*; with a limiter, *in line* |
-//! | *in line* | a token | *submitted* |
-//! | *submitted* | the job is done | the result is taken |
-//! | any | `cancel` | the job is told; if it has begun, the result is taken when it is done |
-//! | any | a drop | the job is cancelled |
+//! The caller's side of a job: waits for it, cancels it, lets go of it, or goes away. How the job gets to its pool is in
+//! `submission`.
 
-use crate::bridge::acquire::Acquire;
 use crate::bridge::call;
-use crate::bridge::call_state::HeldPermit;
 use crate::bridge::deadlock::{self, Wait, WaitTracker};
 use crate::bridge::detached::Detached;
 use crate::bridge::job::TypedJob;
 use crate::bridge::job_error::JobError;
+use crate::bridge::large_job;
 use crate::bridge::limiter::Limiter;
-use crate::bridge::{large_job, retry_timer};
-use crate::context::inherited::Inherited;
+use crate::bridge::submission::Submission;
 use crate::event_loop::current::{self, refuse_loop_thread};
 use crate::event_loop::handle::Handle;
 use crate::observe::event::{self, Slice};
-use crate::pool::registry::Registry;
 use crate::pool::thread_retry::{JoinListener, RETRY_PAUSE};
 use crate::pool::{Pool, wait};
 use crate::sync::{Arc, unwind_safe, waker};
@@ -75,25 +63,6 @@ pub struct BlockingTask<R> {
     submission: Submission,
 }
 
-enum Submission {
-    NotYet(Option<Box<Options>>),
-    InLine(Box<LimiterLine>),
-    /// The registry that the job was submitted to. `None`: that of the loop's pool, or of the global pool.
-    Submitted(Option<Arc<Registry>>),
-}
-
-/// The options of `Asyncify`.
-struct Options {
-    pool: Option<Pool>,
-    limiter: Option<Limiter>,
-}
-
-struct LimiterLine {
-    registry: Arc<Registry>,
-    limiter: usize,
-    acquire: Acquire,
-}
-
 impl<R: Send + 'static> BlockingTask<R> {
     /// A call whose first poll submits the job.
     pub(crate) fn unsubmitted<F>(
@@ -105,16 +74,9 @@ impl<R: Send + 'static> BlockingTask<R> {
     where
         F: FnOnce() -> R + Send + 'static,
     {
-        let has_options = pool.is_some() || limiter.is_some();
-        let options = || {
-            Box::new(Options {
-                pool: pool.cloned(),
-                limiter: limiter.cloned(),
-            })
-        };
         Self {
             job: Some(large_job::new_job(f, at, None, false)),
-            submission: Submission::NotYet(has_options.then(options)),
+            submission: Submission::not_yet(pool, limiter),
         }
     }
 
@@ -125,11 +87,10 @@ impl<R: Send + 'static> BlockingTask<R> {
     {
         let in_permit_scope = call::permit_holder().is_some();
         let mut job = large_job::new_job(f, Location::caller(), home, in_permit_scope);
-        inherit_context(&mut job);
-        submit_to(registry_for(pool, job.call_state().home()), &job);
+        let submission = Submission::at_once(&mut job, pool);
         Self {
             job: Some(job),
-            submission: Submission::Submitted(pool.map(|pool| pool.registry().clone())),
+            submission,
         }
     }
 
@@ -144,11 +105,12 @@ impl<R: Send + 'static> BlockingTask<R> {
     /// wait.recv().unwrap();
     /// ```
     pub fn detach(mut self) {
-        if let Some(job) = &self.job {
-            job.detach();
-        }
+        let Some(job) = &mut self.job else {
+            return;
+        };
+        job.detach();
         // No call waits for a detached job, so it isn't nested in the current call.
-        self.submit(Handle::try_current(), false);
+        self.submission.begin(job, Handle::try_current(), false);
         if let Submission::Submitted(_) = self.submission {
             // Emptied without a cancel: the drop of `self` would cancel the job.
             self.job = None;
@@ -157,7 +119,12 @@ impl<R: Send + 'static> BlockingTask<R> {
         let detached = Arc::new(Detached::default());
         let waker = waker(detached.clone());
         detached.go_on(Box::new(move || {
-            let submitted = self.advance(&mut Context::from_waker(&waker));
+            let Some(job) = &mut self.job else {
+                return Poll::Ready(());
+            };
+            let submitted = self
+                .submission
+                .advance(job, &mut Context::from_waker(&waker));
             if submitted.is_ready() {
                 self.job = None;
             }
@@ -166,79 +133,7 @@ impl<R: Send + 'static> BlockingTask<R> {
     }
 }
 
-/// The registry of the named pool, else of the loop's pool, else of the global pool.
-fn registry_for<'a>(pool: Option<&'a Pool>, home: Option<&'a Handle>) -> &'a Arc<Registry> {
-    match pool.or(home.and_then(Handle::pool)) {
-        Some(pool) => pool.registry(),
-        None => Pool::global_ref().registry(),
-    }
-}
-
-fn submit_to<R>(registry: &Arc<Registry>, job: &Arc<dyn TypedJob<R>>) {
-    registry.submit(job.clone().into_queued());
-    if let Some(home) = job.call_state().home() {
-        retry_timer::register(registry, home);
-    }
-}
-
-/// Before it is submitted, a job has one reference.
-fn unshared<R>(job: &mut Arc<dyn TypedJob<R>>) -> &mut dyn TypedJob<R> {
-    match Arc::get_mut(job) {
-        Some(job) => job,
-        None => unreachable!("it is shared when it is submitted, and not before"),
-    }
-}
-
-/// The job takes the current context along.
-fn inherit_context<R>(job: &mut Arc<dyn TypedJob<R>>) {
-    if let Some(context) = Inherited::current() {
-        unshared(job).set_context(context);
-    }
-}
-
 impl<R> BlockingTask<R> {
-    /// Submits the job, or enters the limiter's line, if neither has happened yet.
-    fn submit(&mut self, home: Option<Handle>, in_permit_scope: bool) {
-        let (Submission::NotYet(options), Some(job)) = (&mut self.submission, &mut self.job) else {
-            return;
-        };
-        inherit_context(job);
-        unshared(job).set_origin(home, in_permit_scope);
-        let options = options.take();
-        let (pool, limiter) = match &options {
-            Some(options) => (options.pool.as_ref(), options.limiter.as_ref()),
-            None => (None, None),
-        };
-        let registry = registry_for(pool, job.call_state().home());
-        self.submission = match limiter {
-            Some(limiter) => Submission::InLine(Box::new(LimiterLine {
-                registry: registry.clone(),
-                limiter: limiter.address(),
-                acquire: limiter.acquire(),
-            })),
-            None => {
-                submit_to(registry, job);
-                Submission::Submitted(pool.map(|pool| pool.registry().clone()))
-            }
-        };
-    }
-
-    /// Submits the job, once there is a token for it. `Ready`: the job is submitted.
-    fn advance(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        if let Submission::NotYet(_) = self.submission {
-            self.submit(Handle::try_current(), call::permit_holder().is_some());
-        }
-        if let (Submission::InLine(line), Some(job)) = (&mut self.submission, &mut self.job) {
-            let Poll::Ready(permit) = Pin::new(&mut line.acquire).poll(context) else {
-                return Poll::Pending;
-            };
-            unshared(job).set_permit(HeldPermit::new(line.limiter, permit));
-            submit_to(&line.registry, job);
-            self.submission = Submission::Submitted(Some(line.registry.clone()));
-        }
-        Poll::Ready(())
-    }
-
     fn poll_job(
         &mut self,
         context: &mut Context<'_>,
@@ -246,14 +141,14 @@ impl<R> BlockingTask<R> {
     ) -> Poll<Result<R, JobError>> {
         let known = deadlock::known(context.waker());
         let context = &mut Context::from_waker(known.as_ref().unwrap_or(context.waker()));
-        if self.advance(context).is_pending() {
-            return Poll::Pending;
-        }
-        let Some(job) = &self.job else {
+        let Some(job) = &mut self.job else {
             panic!(
                 "a BlockingTask was polled after it had given its result; await it once, and keep that"
             );
         };
+        if self.submission.advance(job, context).is_pending() {
+            return Poll::Pending;
+        }
         let result = job.poll(context, is_own_waker);
         if result.is_ready() {
             self.job = None;
@@ -264,17 +159,6 @@ impl<R> BlockingTask<R> {
             }
         }
         result
-    }
-
-    /// The registry that the job has gone to, or goes to when there is a token.
-    fn registry(&self) -> &Arc<Registry> {
-        let named = match &self.submission {
-            Submission::NotYet(_) => unreachable!("`join` submits it first"),
-            Submission::InLine(line) => Some(&line.registry),
-            Submission::Submitted(named) => named.as_ref(),
-        };
-        let home = || self.job.as_ref().and_then(|job| job.call_state().home());
-        named.unwrap_or_else(|| registry_for(None, home()))
     }
 
     pub(crate) fn poll_outcome(&mut self, context: &mut Context<'_>) -> Poll<Result<R, JobError>> {
@@ -303,7 +187,7 @@ impl<R> BlockingTask<R> {
     }
 
     /// Tells the job at once that it isn't wanted any more, and waits until its thread is free. Gives the result, if the
-    /// function returned one, and `None` if the function never began.
+    /// function returned one, and `None` if the function never began, or if the call has given its result already.
     ///
     /// In the job, [`check_cancelled`](crate::check_cancelled) says it, and an async function that it waits for is dropped.
     /// If the function hasn't begun, what it captured is dropped at once. Dropping what `cancel` returns waits no longer:
@@ -394,10 +278,14 @@ impl<R> BlockingTask<R> {
         let home = home.filter(|home| !home.is_closed());
         refuse_loop_thread("BlockingTask::join", home.map(|home| home.inbox.owner()));
         let _wait = event::slice(|| Slice::Wait("join"));
-        self.submit(Handle::try_current(), call::permit_holder().is_some());
+        if let Some(job) = &mut self.job {
+            let in_permit_scope = call::permit_holder().is_some();
+            (self.submission).begin(job, Handle::try_current(), in_permit_scope);
+        }
         let patience = Cell::new(None);
         let mut watch = WaitTracker::new(call::permit_holder(), false);
-        let registry = self.registry().clone();
+        let home = self.job.as_ref().and_then(|job| job.call_state().home());
+        let registry = self.submission.registry(home).clone();
         let mut listener = None;
         let result = wait::block_on_patiently(registry.settings.spin_time, &patience, |context| {
             let result = match &mut watch {

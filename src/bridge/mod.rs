@@ -17,7 +17,9 @@ pub(crate) mod retry_timer;
 pub(crate) mod run;
 pub(crate) mod shutdown;
 pub(crate) mod spawn_blocking;
+mod submission;
 pub(crate) mod syncify;
+pub(crate) mod syncify_error;
 
 #[cfg(all(test, not(footbridge_loom)))]
 mod spin_tests;

@@ -13,7 +13,8 @@
 //!
 //! If the loop has ended, the result is `LoopClosed` in both columns. No other loop takes the call.
 
-use crate::bridge::block_on::{SyncifyError, run_here, wait_for};
+use crate::bridge::block_on::{run_here, wait_for};
+use crate::bridge::syncify_error::SyncifyError;
 use crate::event_loop::current;
 use crate::event_loop::handle::Handle;
 use crate::observe::event::{self, Slice};

@@ -184,6 +184,9 @@ impl Context {
     /// and each poll, and around the drop of a function or a future that is dropped before its end. The wrapper must call
     /// its argument, `step`, once: `step` runs the job or the poll.
     ///
+    /// A capture that itself submits a call or spawns a task is called again for that, and so on, until the stack overflows.
+    /// If it has to, it does so in `Context::default().run(..)`.
+    ///
     /// With `tracing`, the capture is
     /// `|| { let span = Span::current(); move |step: &mut dyn FnMut()| span.in_scope(step) }`.
     /// With a thread-local of one's own:

@@ -77,6 +77,9 @@ impl Portal {
     /// [`LoopClosed`](crate::SyncifyError::LoopClosed), and [`Handle::spawn`] a task that was cancelled. Jobs that no task
     /// awaits run on, as after [`run`](crate::run).
     ///
+    /// Jobs that other threads submit with [`Handle::run_in_executor`] are the portal's, too, and aren't refused. If they
+    /// keep it busy with their `syncify` calls, a stop without a deadline waits as long as they come.
+    ///
     /// It blocks this thread. If a job calls it, the job releases its slot in the pool meanwhile. Several threads may stop a
     /// portal at once, and again later. The earliest deadline holds for all of them, and all get the same answer. The
     /// portal's thread counts as ended when its loop is gone: destructors of its thread-locals may still run.

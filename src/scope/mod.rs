@@ -54,6 +54,9 @@ use std::rc::{Rc, Weak};
 ///
 /// If the value that the scope returns borrows something, all that the children borrow stays borrowed as long as that value.
 ///
+/// The poll of an inner scope runs within that of the outer one, so each level of nesting takes stack: about 1 kB, and 3 kB
+/// without optimisation.
+///
 /// # Panics
 /// If the body or a child panics, with that panic.
 ///
@@ -183,6 +186,10 @@ impl<'scope, T> Scope<'scope, '_, T> {
     /// instead, spawn the call itself: `s.spawn(asyncify(f)())`. If the scope is ending already, `f` is dropped at once.
     ///
     /// `f` may not borrow: the scope's future can be dropped, and then nothing waits for the thread.
+    ///
+    /// If the pool refuses `f`, because it was shut down or the system refused it a thread, the scope panics as if `f` had.
+    /// (Under `panic = "abort"` that ends the process.) To have the refusal as a value, spawn the
+    /// [`outcome`](crate::BlockingTask::outcome) of a call.
     ///
     /// To have an `Err` of `f` end the scope: `s.try_spawn(s.spawn_blocking(f))`. [`try_spawn`](Self::try_spawn) has an
     /// example.

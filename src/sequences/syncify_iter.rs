@@ -7,9 +7,10 @@
 //! | *not begun* or *running* | a wait is refused or cancelled: an error, once | *over* |
 //! | *running* | the iterator is dropped | the task is aborted |
 
-use crate::bridge::block_on::{SyncifyError, finish, refuse_wait, spawn_for, wait_nested};
+use crate::bridge::block_on::{finish, refuse_wait, spawn_for, wait_nested};
 use crate::bridge::call::current_call;
 use crate::bridge::run::yield_now;
+use crate::bridge::syncify_error::SyncifyError;
 use crate::event_loop::current;
 use crate::event_loop::handle::Handle;
 use crate::event_loop::join_error::JoinError;
