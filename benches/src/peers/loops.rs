@@ -1,6 +1,6 @@
 //! Single-threaded executors behind one trait, so that a row about tasks is written once and is the same work for all.
 //!
-//! To add one: implement `Loop`, and name it in `each_loop`.
+//! To add one: implement `Loop` and `Tasks`, and name it in `each_loop`.
 
 use crate::lap::{Lap, Peer};
 use async_executor::LocalExecutor;
@@ -14,10 +14,6 @@ use std::time::Duration;
 
 pub trait Loop: Sized + 'static {
     const NAME: &'static str;
-    /// What a task can spawn with.
-    type Spawner: Clone + 'static;
-    /// What a spawned task is awaited by.
-    type Task<T: 'static>: 'static;
 
     /// Why it can't be made on this machine, if it can't.
     fn lacks() -> Option<String> {
@@ -25,8 +21,17 @@ pub trait Loop: Sized + 'static {
     }
 
     fn new() -> Self;
-    fn spawner(&self) -> Self::Spawner;
     fn block_on<F: Future>(&mut self, future: F) -> F::Output;
+}
+
+/// A loop with tasks.
+pub trait Tasks: Loop {
+    /// What a task can spawn with.
+    type Spawner: Clone + 'static;
+    /// What a spawned task is awaited by.
+    type Task<T: 'static>: 'static;
+
+    fn spawner(&self) -> Self::Spawner;
     fn spawn<F>(spawner: &Self::Spawner, future: F) -> Self::Task<F::Output>
     where
         F: Future + 'static,
@@ -103,18 +108,21 @@ impl Footbridge {
 
 impl Loop for Footbridge {
     const NAME: &'static str = "footbridge";
-    type Spawner = ();
-    type Task<T: 'static> = footbridge::JoinHandle<T>;
 
     fn new() -> Self {
         Self(EventLoop::new())
     }
 
-    fn spawner(&self) -> Self::Spawner {}
-
     fn block_on<F: Future>(&mut self, future: F) -> F::Output {
         self.0.run_until(future)
     }
+}
+
+impl Tasks for Footbridge {
+    type Spawner = ();
+    type Task<T: 'static> = footbridge::JoinHandle<T>;
+
+    fn spawner(&self) -> Self::Spawner {}
 
     fn spawn<F>(_: &Self::Spawner, future: F) -> Self::Task<F::Output>
     where
@@ -136,8 +144,6 @@ pub struct Tokio {
 
 impl Loop for Tokio {
     const NAME: &'static str = "tokio";
-    type Spawner = ();
-    type Task<T: 'static> = tokio::task::JoinHandle<T>;
 
     fn new() -> Self {
         Self {
@@ -149,13 +155,18 @@ impl Loop for Tokio {
         }
     }
 
-    fn spawner(&self) -> Self::Spawner {}
-
     fn block_on<F: Future>(&mut self, future: F) -> F::Output {
         // Constrained, only the first 128 timers that it polls at once would be registered: a budget of tokio's.
         let future = tokio::task::unconstrained(future);
         self.local.block_on(&self.runtime, future)
     }
+}
+
+impl Tasks for Tokio {
+    type Spawner = ();
+    type Task<T: 'static> = tokio::task::JoinHandle<T>;
+
+    fn spawner(&self) -> Self::Spawner {}
 
     fn spawn<F>(_: &Self::Spawner, future: F) -> Self::Task<F::Output>
     where
@@ -174,19 +185,22 @@ pub struct AsyncExecutor(Rc<LocalExecutor<'static>>);
 
 impl Loop for AsyncExecutor {
     const NAME: &'static str = "async-executor";
-    type Spawner = Rc<LocalExecutor<'static>>;
-    type Task<T: 'static> = async_executor::Task<T>;
 
     fn new() -> Self {
         Self(Rc::new(LocalExecutor::new()))
     }
 
-    fn spawner(&self) -> Self::Spawner {
-        self.0.clone()
-    }
-
     fn block_on<F: Future>(&mut self, future: F) -> F::Output {
         futures_lite::future::block_on(self.0.run(future))
+    }
+}
+
+impl Tasks for AsyncExecutor {
+    type Spawner = Rc<LocalExecutor<'static>>;
+    type Task<T: 'static> = async_executor::Task<T>;
+
+    fn spawner(&self) -> Self::Spawner {
+        self.0.clone()
     }
 
     fn spawn<F>(spawner: &Self::Spawner, future: F) -> Self::Task<F::Output>
@@ -206,19 +220,22 @@ pub struct Futures(LocalPool);
 
 impl Loop for Futures {
     const NAME: &'static str = "futures";
-    type Spawner = LocalSpawner;
-    type Task<T: 'static> = RemoteHandle<T>;
 
     fn new() -> Self {
         Self(LocalPool::new())
     }
 
-    fn spawner(&self) -> Self::Spawner {
-        self.0.spawner()
-    }
-
     fn block_on<F: Future>(&mut self, future: F) -> F::Output {
         self.0.run_until(future)
+    }
+}
+
+impl Tasks for Futures {
+    type Spawner = LocalSpawner;
+    type Task<T: 'static> = RemoteHandle<T>;
+
+    fn spawner(&self) -> Self::Spawner {
+        self.0.spawner()
     }
 
     fn spawn<F>(spawner: &Self::Spawner, future: F) -> Self::Task<F::Output>
@@ -241,29 +258,13 @@ macro_rules! no_tasks {
 
         impl Loop for $name {
             const NAME: &'static str = $text;
-            type Spawner = ();
-            type Task<T: 'static> = std::convert::Infallible;
 
             fn new() -> Self {
                 Self
             }
 
-            fn spawner(&self) -> Self::Spawner {}
-
             fn block_on<F: Future>(&mut self, future: F) -> F::Output {
                 $block_on(future)
-            }
-
-            fn spawn<F>(_: &Self::Spawner, _: F) -> Self::Task<F::Output>
-            where
-                F: Future + 'static,
-                F::Output: 'static,
-            {
-                unimplemented!("{} has no tasks", Self::NAME)
-            }
-
-            async fn join<T: 'static>(task: Self::Task<T>) -> T {
-                match task {}
             }
         }
     )*};

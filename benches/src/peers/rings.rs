@@ -5,7 +5,7 @@
 //! falls back on epoll by itself; the other two can't run.
 
 pub use super::loops::peer;
-use super::loops::{Loop, timers};
+use super::loops::{Loop, Tasks, timers};
 use std::fmt::Display;
 use std::future::Future;
 
@@ -35,8 +35,6 @@ impl Monoio {
 
 impl Loop for Monoio {
     const NAME: &'static str = "monoio";
-    type Spawner = ();
-    type Task<T: 'static> = monoio::task::JoinHandle<T>;
 
     fn lacks() -> Option<String> {
         said(Self::make())
@@ -46,11 +44,16 @@ impl Loop for Monoio {
         Self::make().unwrap()
     }
 
-    fn spawner(&self) -> Self::Spawner {}
-
     fn block_on<F: Future>(&mut self, future: F) -> F::Output {
         self.0.block_on(future)
     }
+}
+
+impl Tasks for Monoio {
+    type Spawner = ();
+    type Task<T: 'static> = monoio::task::JoinHandle<T>;
+
+    fn spawner(&self) -> Self::Spawner {}
 
     fn spawn<F>(_: &Self::Spawner, future: F) -> Self::Task<F::Output>
     where
@@ -69,8 +72,6 @@ pub struct Glommio(glommio::LocalExecutor);
 
 impl Loop for Glommio {
     const NAME: &'static str = "glommio";
-    type Spawner = ();
-    type Task<T: 'static> = glommio::Task<T>;
 
     fn lacks() -> Option<String> {
         // Without a ring it doesn't return an error, it panics.
@@ -85,11 +86,16 @@ impl Loop for Glommio {
         Self(glommio::LocalExecutorBuilder::default().make().unwrap())
     }
 
-    fn spawner(&self) -> Self::Spawner {}
-
     fn block_on<F: Future>(&mut self, future: F) -> F::Output {
         self.0.run(future)
     }
+}
+
+impl Tasks for Glommio {
+    type Spawner = ();
+    type Task<T: 'static> = glommio::Task<T>;
+
+    fn spawner(&self) -> Self::Spawner {}
 
     fn spawn<F>(_: &Self::Spawner, future: F) -> Self::Task<F::Output>
     where
@@ -108,8 +114,6 @@ pub struct Compio(compio::runtime::Runtime);
 
 impl Loop for Compio {
     const NAME: &'static str = "compio";
-    type Spawner = ();
-    type Task<T: 'static> = compio::runtime::JoinHandle<T>;
 
     fn lacks() -> Option<String> {
         said(compio::runtime::Runtime::new())
@@ -119,11 +123,16 @@ impl Loop for Compio {
         Self(compio::runtime::Runtime::new().unwrap())
     }
 
-    fn spawner(&self) -> Self::Spawner {}
-
     fn block_on<F: Future>(&mut self, future: F) -> F::Output {
         self.0.block_on(future)
     }
+}
+
+impl Tasks for Compio {
+    type Spawner = ();
+    type Task<T: 'static> = compio::runtime::JoinHandle<T>;
+
+    fn spawner(&self) -> Self::Spawner {}
 
     fn spawn<F>(_: &Self::Spawner, future: F) -> Self::Task<F::Output>
     where

@@ -3,7 +3,7 @@
 use super::Row;
 use crate::bytes;
 use crate::lap::{Lap, Peer};
-use crate::peers::loops::{self, Loop, each_local_loop};
+use crate::peers::loops::{self, Tasks, each_local_loop};
 use crate::peers::pools::{self, Pool};
 use futures_lite::future::yield_now;
 use std::cell::Cell;
@@ -70,7 +70,7 @@ pub fn rows() -> Vec<Row> {
 }
 
 /// On a fresh loop each time, lest it keep from the last one what it needs for this one.
-fn pending<L: Loop, const SIZE: usize>() -> impl FnMut() -> Lap {
+fn pending<L: Tasks, const SIZE: usize>() -> impl FnMut() -> Lap {
     bytes::count();
     || Lap {
         value: held::<L, SIZE>(),
@@ -79,7 +79,7 @@ fn pending<L: Loop, const SIZE: usize>() -> impl FnMut() -> Lap {
 }
 
 /// What is asked for and not given back, once each task has been polled.
-fn held<L: Loop, const SIZE: usize>() -> f64 {
+fn held<L: Tasks, const SIZE: usize>() -> f64 {
     let mut event_loop = L::new();
     let spawner = event_loop.spawner();
     POLLED.set(0);
@@ -125,7 +125,7 @@ fn more_than(before: isize) -> Lap {
     }
 }
 
-fn after_burst<L: Loop, T>(sleep: fn(Duration) -> T) -> impl FnMut() -> Lap
+fn after_burst<L: Tasks, T>(sleep: fn(Duration) -> T) -> impl FnMut() -> Lap
 where
     T: Future<Output = ()> + 'static,
 {

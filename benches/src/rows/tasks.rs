@@ -2,7 +2,7 @@
 
 use super::{Row, growth};
 use crate::lap::{Clock, Lap, Peer};
-use crate::peers::loops::{Footbridge, Loop, each_local_loop};
+use crate::peers::loops::{Footbridge, Loop, Tasks, each_local_loop};
 use futures_lite::future::yield_now;
 use std::hint::black_box;
 
@@ -49,7 +49,7 @@ pub fn rows() -> Vec<Row> {
 }
 
 /// All are spawned before the first is awaited.
-fn spawn_then_join<L: Loop>(tasks: usize) -> impl FnMut() -> Lap {
+fn spawn_then_join<L: Tasks>(tasks: usize) -> impl FnMut() -> Lap {
     let mut event_loop = L::new();
     let spawner = event_loop.spawner();
     move || {
@@ -71,7 +71,7 @@ fn spawn_then_join<L: Loop>(tasks: usize) -> impl FnMut() -> Lap {
     }
 }
 
-fn spawn_one<L: Loop>(tasks: usize) -> impl FnMut() -> Lap {
+fn spawn_one<L: Tasks>(tasks: usize) -> impl FnMut() -> Lap {
     let mut event_loop = L::new();
     let spawner = event_loop.spawner();
     move || {
@@ -90,7 +90,7 @@ fn spawn_one<L: Loop>(tasks: usize) -> impl FnMut() -> Lap {
 }
 
 /// The spawning is outside; the first polls and the joining, once for each task, are not.
-fn yields<L: Loop>(mut event_loop: L, tasks: usize, times: usize) -> impl FnMut() -> Lap {
+fn yields<L: Tasks>(mut event_loop: L, tasks: usize, times: usize) -> impl FnMut() -> Lap {
     let spawner = event_loop.spawner();
     move || {
         event_loop.block_on(async {

@@ -2,7 +2,7 @@
 
 use super::Row;
 use crate::lap::{Clock, Lap};
-use crate::peers::loops::{Loop, each_local_loop, each_loop};
+use crate::peers::loops::{Tasks, each_local_loop, each_loop};
 use futures::task::AtomicWaker;
 use futures_lite::future::yield_now;
 use std::cell::{Cell, RefCell};
@@ -68,7 +68,7 @@ impl Ring {
     }
 }
 
-fn ring<L: Loop>(tasks: usize, laps: usize) -> impl FnMut() -> Lap {
+fn ring<L: Tasks>(tasks: usize, laps: usize) -> impl FnMut() -> Lap {
     let mut event_loop = L::new();
     let spawner = event_loop.spawner();
     move || {
@@ -130,7 +130,7 @@ impl Bell {
 }
 
 /// The loop asks the thread to ring all bells, and asks again when all tasks have heard theirs.
-fn woken_from_outside<L: Loop>(tasks: usize, times: usize) -> impl FnMut() -> Lap {
+fn woken_from_outside<L: Tasks>(tasks: usize, times: usize) -> impl FnMut() -> Lap {
     let mut event_loop = L::new();
     let spawner = event_loop.spawner();
     let bells: Arc<Vec<Bell>> = Arc::new((0..tasks).map(|_| Bell::default()).collect());
