@@ -228,8 +228,8 @@
 //!
 //! The line is that of the `spawn`, `call_soon` or `run`. What blocks is in that future, in what it calls, or in the drop of
 //! something that it holds. The end says what the thread does: `in futex` waits for a lock or a channel, `in
-//! clock_nanosleep` sleeps, `in read` waits for a file or a socket, `computing` computes. Each of these belongs into
-//! [`asyncify`] or [`spawn_blocking`]. (A lock that a job holds for long is found by what waits for it on the loop.)
+//! clock_nanosleep` sleeps, `in read` waits for a file or a socket, `computing` computes. Each of these belongs in
+//! [`asyncify`] or [`spawn_blocking`]. (If a job holds a lock for long, the line is that of the task that waits for it.)
 //! [`EventLoopBuilder::on_blocked`] tells a hook the same. What each thread does in between, and what waited for what, is
 //! in a recording: see [`trace`].
 //!
