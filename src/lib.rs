@@ -233,6 +233,18 @@
 //! [`EventLoopBuilder::on_blocked`] tells a hook the same. What each thread does in between, and what waited for what, is
 //! in a recording: see [`trace`].
 //!
+//! A program that hangs has nothing that runs, so its recording says little. [`dump`](dump()) says what each task, job and
+//! thread waits for, and which of these waits can never end:
+//!
+//! ```text
+//! loop on thread main: 1 task
+//!   the main future, entered at src/main.rs:31:5, waits for a job submitted at src/main.rs:20:47
+//! pool footbridge: 1 of at most 512 threads, none idle, no job queued
+//!   footbridge-0 has run a job submitted at src/main.rs:20:47 for 2.10 s, and is parked in join for 2.10 s
+//! ```
+//!
+//! `examples/dump_on_signal` prints a dump on `kill -QUIT`.
+//!
 //! # What it is not
 //! It has no I/O of its own: bring blocking I/O, or a reactor that runs on its own thread. A loop has one thread: to split
 //! a computation over the cores, use a pool made for that. What runs on a worker crosses threads with its arguments and
@@ -254,6 +266,8 @@
 //! portal/       a loop on a thread of its own
 //!     builder  unfinished                           its settings and its start; why it didn't end as it should
 //!     thread  life                                  what its thread does; its phases, and the waits for them
+//! dump/         what the whole process does, and what waits for what
+//!     ask  picture  text                            what loops, pools and limiters say; put together; as lines
 //! bridge/       where blocking and async code meet
 //!     asyncify  syncify                             the two bridges
 //!     run  block_on  syncify_error                  a thread waits for an async function; why it gets no result
@@ -263,6 +277,7 @@
 //!     call  call_state  cancel                      the current call; its loop and its caller; what tells that the caller went
 //!     limiter  acquire  deadlock                    tokens and permits; the wait for one; waits that can never end
 //!     shutdown  retry_timer                         what the pool leaves to code that knows of loops
+//!     report                                        what calls and limiters say for a dump
 //! event_loop/   tasks and timers on one thread
 //!     builder  turn  loop_cache                     a loop's settings; a turn, which polls; the loop that `run` uses again
 //!     spawner  handle  remote_spawn                 spawning from the loop's own thread, and from others
@@ -270,7 +285,7 @@
 //!     current  scheduler                            the loop that this thread runs; what a loop does next
 //!     ready_queue  timers  inbox                    the order of ready tasks; timers; posts
 //!     task_slab  slab  table                        the tables of tasks and timers
-//!     watched                                       a loop that is watched
+//!     watched  report                               a loop that is watched; what a loop says for a dump
 //!     task  task_waker                              a future on the loop; what a wake does
 //!     joins  join_handle  join_error                how a task's result gets to what waits for it on the loop's thread
 //!     join_cell  send_join_handle                   and to what waits for it on another thread
@@ -281,6 +296,7 @@
 //!     registry  threads  awake                      the shared queues; which thread does what; which will look for jobs
 //!     slot  wait  worker_context                    a worker that waits releases its slot; the wait itself; its thread-local
 //!     job  refusal                                  what the pool knows of a job, and why it may not run it
+//!     report                                        what a pool says for a dump
 //! context/      what goes along with every call
 //!     inherited  bound                              what a hop takes along; a function or a future in its context
 //! observe/      what a program does, shown
@@ -288,8 +304,10 @@
 //!     sites                                         lines of the source, as numbers
 //!     trace  event  log                             a recording; what it is made of; where threads keep that
 //!     timeline  chrome  svg                         slices and arrows, put together and written
+//!     wait_graph                                    what waits for what, and the circles in it
 //! sync/         the one door to shared memory
 //!     native  model  deque  wake                    std, parking_lot and crossbeam-deque; or loom
+//!     hint                                          what only a dump reads
 //!     thread_state  system_calls                    what the system says about a thread
 //!     parker  backoff  panics                       sleeping, spinning before it, users' code that may panic
 //! ```
@@ -318,6 +336,8 @@ mod portal;
 mod scope;
 mod sequences;
 
+mod dump;
+
 mod bridge;
 pub mod context;
 mod event_loop;
@@ -335,6 +355,7 @@ pub use bridge::run::{run, yield_now};
 pub use bridge::spawn_blocking::spawn_blocking;
 pub use bridge::syncify::{AsyncFunction, Syncify, syncify};
 pub use bridge::syncify_error::SyncifyError;
+pub use dump::{Cycle, Dump, Party, Wait, dump};
 pub use event_loop::EventLoop;
 pub use event_loop::builder::EventLoopBuilder;
 pub use event_loop::handle::Handle;

@@ -1,6 +1,6 @@
 //! The wait for a token of a limiter.
 
-use crate::bridge::deadlock::{self, Wait};
+use crate::bridge::deadlock::{self, RecordedWait};
 use crate::bridge::limiter::{Limiter, Permit};
 use crate::sync::panics::drop_quietly;
 use std::fmt;
@@ -57,7 +57,7 @@ impl Future for Acquire {
                 self.state = AcquireState::Waiting(place);
                 if is_known {
                     let source = self.limiter.shared.clone();
-                    deadlock::note(Wait::Token { source, place });
+                    deadlock::note(RecordedWait::Token { source, place });
                 }
                 Poll::Pending
             }

@@ -9,6 +9,7 @@
 use crate::bridge::call::{Call, current_call, enter_call};
 use crate::bridge::call_state::Nested;
 use crate::bridge::deadlock::{WaitTracker, watched};
+use crate::bridge::report::shown;
 use crate::bridge::syncify_error::SyncifyError;
 use crate::event_loop::current::{self, refuse_loop_thread};
 use crate::event_loop::handle::Handle;
@@ -105,7 +106,7 @@ impl Handle {
         F::Output: Send + 'static,
     {
         let _wait = event::slice(|| Slice::Wait("block_on"));
-        wait_for(self, make, Location::caller())
+        wait_for("block_on", self, make, Location::caller())
     }
 }
 
@@ -144,7 +145,7 @@ impl<T: Send + 'static> SendJoinHandle<T> {
         let Some(call) = current_call() else {
             return wait::block_on(|context| self.cell.poll(context));
         };
-        let result = wait::block_on(|context| {
+        let poll = |context: &mut Context<'_>| {
             let result = self.cell.poll(context);
             let nested = || Nested::Task(context.waker().clone());
             // If the cancel comes later, it wakes this thread. If it came before, `begin_wait` fails.
@@ -152,14 +153,16 @@ impl<T: Send + 'static> SendJoinHandle<T> {
                 return Poll::Ready(Err(JoinError::caller_gone()));
             }
             result
-        });
+        };
+        let result = wait::block_on(shown("join", poll));
         call.call_state().end_wait();
         result
     }
 }
 
-/// Runs the async function on `home` and waits for it. The worker's slot is released meanwhile.
+/// Runs the async function on `home` and waits for it, in the call of the name `what`. The worker's slot is released meanwhile.
 pub(crate) fn wait_for<M, F>(
+    what: &'static str,
     home: &Handle,
     make: M,
     at: &'static Location<'static>,
@@ -181,7 +184,8 @@ where
         return finish(wait::block_on_patiently(spin_time, &Cell::new(None), poll));
     };
     let task = spawn_for(&call, home, at, true, make)?;
-    finish(wait_nested(&call, &task, |context| task.cell.poll(context)))
+    let poll = |context: &mut Context<'_>| task.cell.poll(context);
+    finish(wait_nested(&call, &task, shown(what, poll)))
 }
 
 /// Refuses a wait for `home` that could never end.

@@ -2,12 +2,13 @@
 //! `submission`.
 
 use crate::bridge::call;
-use crate::bridge::deadlock::{self, Wait, WaitTracker};
+use crate::bridge::deadlock::{self, RecordedWait, WaitTracker};
 use crate::bridge::detached::Detached;
 use crate::bridge::job::TypedJob;
 use crate::bridge::job_error::JobError;
 use crate::bridge::large_job;
 use crate::bridge::limiter::Limiter;
+use crate::bridge::report::shown;
 use crate::bridge::submission::Submission;
 use crate::event_loop::current::{self, refuse_loop_thread};
 use crate::event_loop::handle::Handle;
@@ -153,9 +154,9 @@ impl<R> BlockingTask<R> {
         if result.is_ready() {
             self.job = None;
         } else {
-            current::expect_answer();
+            current::await_job(job.call_state().submitted_at());
             if known.is_some() {
-                deadlock::note(Wait::Call(job.clone().into_call()));
+                deadlock::note(RecordedWait::Call(job.clone().into_call()));
             }
         }
         result
@@ -287,7 +288,7 @@ impl<R> BlockingTask<R> {
         let home = self.job.as_ref().and_then(|job| job.call_state().home());
         let registry = self.submission.registry(home).clone();
         let mut listener = None;
-        let result = wait::block_on_patiently(registry.settings.spin_time, &patience, |context| {
+        let poll = |context: &mut Context<'_>| {
             let result = match &mut watch {
                 Some(watch) => watch.poll_blocked(context, |context| self.poll_job(context, true)),
                 None => self.poll_job(context, true),
@@ -302,7 +303,9 @@ impl<R> BlockingTask<R> {
                 patience.set(is_refused.then_some(RETRY_PAUSE));
             }
             result
-        });
+        };
+        let spin_time = registry.settings.spin_time;
+        let result = wait::block_on_patiently(spin_time, &patience, shown("join", poll));
         result.unwrap_or_else(|error| error.raise())
     }
 }
@@ -319,6 +322,7 @@ impl<R> Future for BlockingTask<R> {
 impl<R> Drop for BlockingTask<R> {
     fn drop(&mut self) {
         if let Some(job) = self.job.take() {
+            current::forget_job();
             job.cancel();
         }
     }

@@ -4,7 +4,7 @@
 //! With two locks, a cancel could look for the wait just before it begins. Then the job would wait for ever.
 
 use crate::bridge::cancel::Cancelled;
-use crate::bridge::deadlock::{TokenSource, Wait};
+use crate::bridge::deadlock::{RecordedWait, TokenSource};
 use crate::context::inherited::Inherited;
 use crate::event_loop::handle::Handle;
 use crate::event_loop::join_cell::ErasedCell;
@@ -34,7 +34,7 @@ pub(crate) struct CallLinks {
     /// Taken by the thread that runs, refuses or drops the function.
     context: Option<Inherited>,
     /// What the job waits for. See [`deadlock`](crate::bridge::deadlock).
-    waits: Vec<Wait>,
+    waits: Vec<RecordedWait>,
     /// A cancel ends the `waits`.
     until_cancelled: bool,
 }
@@ -182,7 +182,7 @@ impl CallState {
     /// Stores what the call waits for. Returns the limiter whose permit it holds.
     pub(crate) fn set_waits(
         &self,
-        waits: Vec<Wait>,
+        waits: Vec<RecordedWait>,
         until_cancelled: bool,
     ) -> Option<Arc<dyn TokenSource>> {
         self.has_links.store(true, Ordering::Relaxed); // As in `link`: the thread that runs the job waits.
@@ -194,7 +194,7 @@ impl CallState {
     }
 
     /// Clears and returns the stored waits.
-    pub(crate) fn take_waits(&self) -> Vec<Wait> {
+    pub(crate) fn take_waits(&self) -> Vec<RecordedWait> {
         let mut links = self.links.lock();
         let waits = links.as_mut().map(|links| std::mem::take(&mut links.waits));
         waits.unwrap_or_default()
@@ -202,17 +202,18 @@ impl CallState {
 
     /// What the call waits for. Each of these can end the wait, and nothing else can. If that is uncertain, the list is
     /// empty.
-    pub(crate) fn waits(&self) -> Vec<Wait> {
+    pub(crate) fn waits(&self) -> Vec<RecordedWait> {
         let links = self.links.lock();
         let links = links.as_ref();
         let links = links.filter(|links| !(links.until_cancelled && self.is_gone()));
         links.map_or_else(Vec::new, |links| links.waits.clone())
     }
 
-    pub(crate) fn holds_permit_of(&self, limiter: usize) -> bool {
+    /// The address of the limiter whose permit it holds.
+    pub(crate) fn held_limiter(&self) -> Option<usize> {
         let links = self.links.lock();
-        let permit = links.as_ref().and_then(|links| links.permit.as_ref());
-        permit.is_some_and(|permit| permit.limiter == limiter)
+        let permit = links.as_ref()?.permit.as_ref()?;
+        Some(permit.limiter)
     }
 
     /// The job is done. Gives its permit back.

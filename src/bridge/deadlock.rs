@@ -11,18 +11,20 @@
 //! A recorded wait keeps the waker behind the relay. If a poll leaves no clone of the relay, nothing else can wake the
 //! future: no timer, no channel, and no other future beside the wait.
 //!
-//! The search follows the recorded waits and locks one object at a time. This is enough. A place in a line is served only
+//! The search follows the recorded waits into a [`WaitGraph`], where a [dump](crate::dump()) looks for deadlocks too, and locks one object at a time. This is enough. A place in a line is served only
 //! after a holder has ended, and a holder that waits ends only after its own wait. So if all of it was seen waiting,
 //! nothing has gone on. A wait is recorded before the search for it begins. If several threads close a circle, the last
 //! search sees all of it.
 
 use crate::bridge::call::Call;
+use crate::observe::wait_graph::WaitGraph;
 use crate::sync::panics::{drop_quietly, wake};
 use crate::sync::{
     Arc, AtomicBool, Mutex, Ordering, impl_wake, lazy_static, thread_local, waker_ref,
 };
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::future::{Future, poll_fn};
 use std::panic::Location;
 use std::pin::Pin;
@@ -30,7 +32,7 @@ use std::task::{Context, Poll, Waker};
 
 /// A recorded wait of a call.
 #[derive(Clone)]
-pub(crate) enum Wait {
+pub(crate) enum RecordedWait {
     Call(Arc<dyn Call>),
     Token {
         source: Arc<dyn TokenSource>,
@@ -73,7 +75,7 @@ impl_wake!(Relay);
 struct Polled {
     waker: Waker,
     relay: usize,
-    waits: Vec<Wait>,
+    waits: Vec<RecordedWait>,
 }
 
 thread_local! {
@@ -93,7 +95,7 @@ pub(crate) fn known(waker: &Waker) -> Option<Waker> {
 }
 
 /// Records a wait of the current poll. The wait keeps the waker that `known` returned.
-pub(crate) fn note(wait: Wait) {
+pub(crate) fn note(wait: RecordedWait) {
     let _ = POLLED.try_with(|polled| {
         if let Some(polled) = &mut *polled.borrow_mut() {
             polled.waits.push(wait);
@@ -116,7 +118,7 @@ impl Noting {
         Self(before.ok().flatten())
     }
 
-    fn noted(&self) -> Vec<Wait> {
+    fn noted(&self) -> Vec<RecordedWait> {
         let take = |polled: &mut Polled| std::mem::take(&mut polled.waits);
         let noted = POLLED.try_with(|polled| polled.borrow_mut().as_mut().map(take));
         noted.ok().flatten().unwrap_or_default()
@@ -201,7 +203,7 @@ impl WaitTracker {
         polled
     }
 
-    fn note(&mut self, is_certain: bool, waits: Vec<Wait>) {
+    fn note(&mut self, is_certain: bool, waits: Vec<RecordedWait>) {
         if !is_certain || waits.is_empty() {
             return drop_quietly(waits);
         }
@@ -256,7 +258,7 @@ pub(crate) fn look(call: &Arc<dyn Call>) {
     let telling = TELLING.lock();
     let told = seen.circle().and_then(|(source, place)| {
         let limiter = Arc::as_ptr(&source).addr();
-        let holds = |call: &&Arc<dyn Call>| call.call_state().holds_permit_of(limiter);
+        let holds = |call: &&Arc<dyn Call>| call.call_state().held_limiter() == Some(limiter);
         let holders = seen.calls.iter().filter(holds);
         let held = holders
             .map(|call| call.call_state().submitted_at())
@@ -269,14 +271,14 @@ pub(crate) fn look(call: &Arc<dyn Call>) {
     }
 }
 
-/// Calls and lines with a number each, and the edges between them.
+/// Calls and lines with a number each, and what they wait for. Each has recorded all its waits, so none is open.
 #[derive(Default)]
 struct Seen {
     numbers: BTreeMap<usize, usize>,
-    edges: Vec<(usize, usize)>,
+    graph: WaitGraph,
     calls: Vec<Arc<dyn Call>>,
     /// Kept, so that nothing is dropped during the search.
-    waits: Vec<Wait>,
+    waits: Vec<RecordedWait>,
 }
 
 impl Seen {
@@ -289,13 +291,14 @@ impl Seen {
     /// The first place in a line on a circle through the call, if no call of it can go on.
     fn circle(&mut self) -> Option<(Arc<dyn TokenSource>, u64)> {
         let first = self.see_all()?;
-        self.all_lead_to_the_first().then_some(first)
+        self.graph.is_one_knot().then_some(first)
     }
 
     fn number(&mut self, address: usize) -> (usize, bool) {
-        let next = self.numbers.len();
-        let number = *self.numbers.entry(address).or_insert(next);
-        (number, number == next)
+        match self.numbers.entry(address) {
+            Entry::Occupied(entry) => (*entry.get(), false),
+            Entry::Vacant(entry) => (*entry.insert(self.graph.add()), true),
+        }
     }
 
     fn call(&mut self, call: Arc<dyn Call>) -> usize {
@@ -320,8 +323,8 @@ impl Seen {
             }
             for index in first_wait..self.waits.len() {
                 let to = match self.waits[index].clone() {
-                    Wait::Call(call) => self.call(call),
-                    Wait::Token { source, place } => {
+                    RecordedWait::Call(call) => self.call(call),
+                    RecordedWait::Token { source, place } => {
                         let to = self.source(&source)?;
                         // After the query of the holders: if the place was served since, this shows it.
                         if !source.is_waiting(place) {
@@ -331,7 +334,7 @@ impl Seen {
                         to
                     }
                 };
-                self.edges.push((from, to));
+                self.graph.add_wait(from, to);
             }
         }
         first
@@ -342,26 +345,9 @@ impl Seen {
         if is_new {
             for holder in source.waiting_holders()? {
                 let holder = self.call(holder);
-                self.edges.push((number, holder));
+                self.graph.add_wait(number, holder);
             }
         }
         Some(number)
-    }
-
-    fn all_lead_to_the_first(&self) -> bool {
-        let mut sources = vec![Vec::new(); self.numbers.len()];
-        for &(from, to) in &self.edges {
-            sources[to].push(from);
-        }
-        let mut leads = vec![false; self.numbers.len()];
-        let mut left = vec![0];
-        while let Some(number) = left.pop() {
-            for &source in &sources[number] {
-                if !std::mem::replace(&mut leads[source], true) {
-                    left.push(source);
-                }
-            }
-        }
-        leads.iter().all(|&leads| leads)
     }
 }

@@ -26,7 +26,7 @@ use crate::context::bound::Bound;
 use crate::context::inherited::Inherited;
 use crate::event_loop::handle::Handle;
 use crate::observe::event::{self, Arrow};
-use crate::pool::job::{Queued, Run, Runner};
+use crate::pool::job::{JobReport, Queued, Run, Runner};
 use crate::pool::refusal::Refusal;
 use crate::sync::panics::{catch_panic, drop_nested, drop_quietly, wake};
 use crate::sync::{Arc, Mutex, MutexGuard};
@@ -250,6 +250,14 @@ where
 
     fn submitted_at(&self) -> &'static Location<'static> {
         self.call_state.submitted_at()
+    }
+
+    fn report(&self) -> JobReport {
+        let waiter = |state: &JobState<F, R>| Some(state.waiter.as_ref()?.data().addr());
+        JobReport {
+            waiter: waiter(&self.state.lock()),
+            limiter: self.call_state.held_limiter(),
+        }
     }
 }
 

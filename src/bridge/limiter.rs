@@ -16,6 +16,7 @@ use crate::bridge::acquire::{Acquire, AcquireState};
 use crate::bridge::call::Call;
 use crate::bridge::call_state::AnyPermit;
 use crate::bridge::deadlock::{TokenSource, look};
+use crate::bridge::report::LIMITERS;
 use crate::sync::panics::{drop_quietly, wake_all};
 use crate::sync::{Arc, Mutex, unwind_safe};
 use std::collections::BTreeMap;
@@ -106,7 +107,7 @@ pub struct Limiter {
 
 pub(super) struct LimiterState {
     pub(super) total: usize,
-    borrowed: usize,
+    pub(super) borrowed: usize,
     /// The line, by place.
     pub(super) waiting: BTreeMap<u64, QueuedAcquire>,
     next_place: u64,
@@ -209,16 +210,16 @@ impl Limiter {
     /// A limiter of `total` tokens, from 0 (every call waits until there are more) to `usize::MAX` (no limit).
     /// [`Limiter`] has an example.
     pub fn new(total: usize) -> Self {
-        Self {
-            shared: Arc::new(Mutex::new(LimiterState {
-                total,
-                borrowed: 0,
-                waiting: BTreeMap::new(),
-                next_place: 0,
-                waiting_holders: BTreeMap::new(),
-                next_holder: 0,
-            })),
-        }
+        let shared = Arc::new(Mutex::new(LimiterState {
+            total,
+            borrowed: 0,
+            waiting: BTreeMap::new(),
+            next_place: 0,
+            waiting_holders: BTreeMap::new(),
+            next_holder: 0,
+        }));
+        LIMITERS.add(&shared, ());
+        Self { shared }
     }
 
     /// Waits for a token. Tokens are given in the order of the first polls. Dropping the future in any state loses no

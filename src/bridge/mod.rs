@@ -13,6 +13,7 @@ pub(crate) mod job;
 pub(crate) mod job_error;
 pub(crate) mod large_job;
 pub(crate) mod limiter;
+pub(crate) mod report;
 pub(crate) mod retry_timer;
 pub(crate) mod run;
 pub(crate) mod shutdown;

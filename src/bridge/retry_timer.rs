@@ -3,6 +3,7 @@
 use crate::event_loop::current;
 use crate::event_loop::handle::Handle;
 use crate::event_loop::scheduler::{Inbox, Post, Scheduler};
+use crate::event_loop::task_slab::TaskSlab;
 use crate::event_loop::timers::TimerTarget;
 use crate::pool::registry::Registry;
 use crate::pool::thread_retry::{RETRY_PAUSE, RefusalListener};
@@ -37,7 +38,7 @@ impl RefusalListener for Inbox {
     fn retry_later(&self, registry: &Arc<Registry>, refusal: usize) {
         let registry = registry.clone();
         let timer = Arc::new(RetryTimer { registry, refusal });
-        let set = move |_: &Scheduler| {
+        let set = move |_: &Scheduler, _: &TaskSlab| {
             timer.set();
             None
         };

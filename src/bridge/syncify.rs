@@ -188,7 +188,7 @@ impl Syncify {
         }
         let _wait = event::slice(|| Slice::Wait("syncify"));
         match self.on.clone().or_else(Handle::try_current) {
-            Some(home) => wait_for(&home, make, at),
+            Some(home) => wait_for("syncify", &home, make, at),
             None if self.raise_sync_error => Err(SyncifyError::NotOnWorkerThread),
             None => run_here(make, at),
         }

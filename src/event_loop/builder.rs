@@ -156,7 +156,9 @@ impl EventLoopBuilder {
     /// Makes the loop. It belongs to this thread. [`EventLoopBuilder`] has an example.
     pub fn build(self) -> EventLoop {
         let inbox = Inbox::new(self.spin_time, self.hook, self.pool);
-        EventLoop::of(Scheduler::new(inbox, observe::watch(self.on_blocked)))
+        let scheduler = Scheduler::new(inbox, observe::watch(self.on_blocked));
+        scheduler.register();
+        EventLoop::of(scheduler)
     }
 }
 

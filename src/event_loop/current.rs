@@ -1,8 +1,10 @@
 //! The current loop: the one that this thread runs, if any.
 
 use crate::event_loop::scheduler::{Inbox, Scheduler};
+use crate::observe::sites::Site;
 use crate::sync::{Arc, ThreadId, current_thread, thread_local};
 use std::cell::RefCell;
+use std::panic::Location;
 use std::rc::Rc;
 use std::task::Waker;
 
@@ -77,6 +79,19 @@ pub(crate) fn is_own_waker(waker: &Waker) -> bool {
 /// Called when an answer to the current loop may come soon. Then the loop may spin before it sleeps.
 pub(crate) fn expect_answer() {
     let _ = with_current(|current| current.is_answer_due.set(true));
+}
+
+/// A poll has found a job pending that was submitted at this place. An answer may come soon.
+pub(crate) fn await_job(submitted_at: &'static Location<'static>) {
+    let _ = with_current(|current| {
+        current.is_answer_due.set(true);
+        current.job.set(Site::of(submitted_at).bits());
+    });
+}
+
+/// A wait for a job ends without its result.
+pub(crate) fn forget_job() {
+    let _ = with_current(|current| current.job.set(0));
 }
 
 /// # Panics

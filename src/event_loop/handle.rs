@@ -9,6 +9,7 @@ use crate::event_loop::join_cell::JoinCell;
 use crate::event_loop::remote_spawn::RemoteSpawn;
 use crate::event_loop::scheduler::{Inbox, Post, Scheduler};
 use crate::event_loop::send_join_handle::SendJoinHandle;
+use crate::event_loop::task_slab::TaskSlab;
 use crate::observe::event::Posted;
 use crate::observe::sites::Site;
 use crate::sync::{Arc, unwind_safe};
@@ -81,7 +82,7 @@ impl Handle {
         let remote_spawn = RemoteSpawn(Some((cell.clone(), make)));
         // If the loop refuses the closure, it is dropped here. Its drop completes the cell.
         let (_post, posted) = Posted::begin(spawned_at);
-        let make_task = move |scheduler: &Scheduler| {
+        let make_task = move |scheduler: &Scheduler, _: &TaskSlab| {
             scheduler.begin_step(|| Site::of(spawned_at));
             posted.arrives();
             remote_spawn.make_task(scheduler, spawned_at)
@@ -110,7 +111,7 @@ impl Handle {
         let f = Bound::new(f, Inherited::current());
         let spawned_at = Location::caller();
         let (_post, posted) = Posted::begin(spawned_at);
-        let call = move |scheduler: &Scheduler| {
+        let call = move |scheduler: &Scheduler, _: &TaskSlab| {
             scheduler.begin_step(|| Site::of(spawned_at));
             posted.arrives();
             f.release(|f| f());

@@ -177,6 +177,8 @@ pub(crate) trait ErasedCell: Send + Sync {
     /// Asks the loop to drop the task. The loop then completes the cell.
     fn abort(self: Arc<Self>);
     fn is_aborted(&self) -> bool;
+    /// The target of the waker that waits for the result.
+    fn waiter(&self) -> Option<usize>;
     /// The task's key. `None` before the loop has made the task, and after the task's end.
     fn key(&self) -> Option<u32>;
     fn complete_erased(&self, outcome: Outcome);
@@ -208,6 +210,13 @@ impl<T: Send + 'static> ErasedCell for JoinCell<T> {
     fn key(&self) -> Option<u32> {
         match &*self.state.lock() {
             CellState::Pending { key, .. } => *key,
+            _ => None,
+        }
+    }
+
+    fn waiter(&self) -> Option<usize> {
+        match &*self.state.lock() {
+            CellState::Pending { waiter, .. } => Some(waiter.as_ref()?.data().addr()),
             _ => None,
         }
     }

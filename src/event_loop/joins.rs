@@ -17,6 +17,7 @@
 use crate::event_loop::join_cell::ErasedCell;
 use crate::event_loop::slab::Slab;
 use crate::event_loop::task::Outcome;
+use crate::observe::sites::Site;
 use crate::sync::Arc;
 use std::task::Waker;
 
@@ -29,15 +30,33 @@ pub(crate) struct Joins {
 
 /// Eight bytes: there are as many as there are tasks.
 struct JoinEntry {
-    phase: JoinPhase,
     /// The key of the waiting task, of the waiter, or of the outcome.
     link: u32,
-    /// A handle of the loop's own refers to this entry. The handle's key stays valid until it is dropped or has the outcome.
-    has_handle: bool,
-    /// The task is to be dropped instead of polled.
-    aborted: bool,
-    /// The task has ended though it was woken: its key is still in the ready queue.
-    is_queued: bool,
+    /// Where the task was spawned. [`Site::UNLISTED`] before it was found pending.
+    site: Site,
+    phase: JoinPhase,
+    flags: u8,
+}
+
+/// A handle of the loop's own refers to this entry. The handle's key stays valid until it is dropped or has the outcome.
+const HAS_HANDLE: u8 = 1;
+/// The task is to be dropped instead of polled.
+const ABORTED: u8 = 2;
+/// The task has ended though it was woken: its key is still in the ready queue.
+const IS_QUEUED: u8 = 4;
+
+impl JoinEntry {
+    fn is(&self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+
+    fn set(&mut self, flag: u8) {
+        self.flags |= flag;
+    }
+
+    fn clear(&mut self, flag: u8) {
+        self.flags &= !flag;
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -55,6 +74,12 @@ pub(crate) enum Waiter {
     Waker(Waker),
     /// The cell of a handle that may be on another thread. It gets the outcome.
     Cell(Arc<dyn ErasedCell>),
+}
+
+/// What waits for a task, seen from outside.
+pub(crate) enum JoinWait<'a> {
+    Task(u32),
+    Waiter(&'a Waiter),
 }
 
 /// What is left to be done after a task has ended.
@@ -80,11 +105,35 @@ impl Joins {
     /// A new task. Returns its key.
     pub(crate) fn insert(&mut self, has_handle: bool) -> u32 {
         self.entries.insert(JoinEntry {
-            phase: JoinPhase::Running,
             link: 0,
-            has_handle,
-            aborted: false,
-            is_queued: false,
+            site: Site::UNLISTED,
+            phase: JoinPhase::Running,
+            flags: if has_handle { HAS_HANDLE } else { 0 },
+        })
+    }
+
+    /// The task was found pending.
+    pub(crate) fn set_site(&mut self, key: u32, site: Site) {
+        entry(&mut self.entries, key).site = site;
+    }
+
+    /// The tasks that were found pending and haven't ended, with their sites.
+    pub(crate) fn pending(&self) -> impl Iterator<Item = (u32, Site)> {
+        let entries = self.entries.entries();
+        let pending = entries
+            .filter(|(_, entry)| entry.phase != JoinPhase::Ended && entry.site != Site::UNLISTED);
+        pending.map(|(key, entry)| (key, entry.site))
+    }
+
+    /// What waits for which task, by the task's key.
+    pub(crate) fn awaited(&self) -> impl Iterator<Item = (JoinWait<'_>, u32)> {
+        self.entries.entries().filter_map(|(key, entry)| {
+            let waits = match entry.phase {
+                JoinPhase::AwaitedByTask => JoinWait::Task(entry.link),
+                JoinPhase::Awaited => JoinWait::Waiter(self.waiters.get(entry.link)?),
+                JoinPhase::Running | JoinPhase::Ended => return None,
+            };
+            Some((waits, key))
         })
     }
 
@@ -100,8 +149,8 @@ impl Joins {
             return None;
         }
         let link = entry.link;
-        if entry.is_queued {
-            entry.has_handle = false;
+        if entry.is(IS_QUEUED) {
+            entry.clear(HAS_HANDLE);
         } else {
             self.entries.remove(key);
         }
@@ -131,7 +180,7 @@ impl Joins {
         if let Some(outcome) = self.take_outcome(key) {
             return (None, Some(outcome));
         }
-        entry(&mut self.entries, key).has_handle = false;
+        entry(&mut self.entries, key).clear(HAS_HANDLE);
         (self.set_phase(key, JoinPhase::Running, 0), None)
     }
 
@@ -139,7 +188,7 @@ impl Joins {
     pub(crate) fn end(&mut self, key: u32, outcome: Outcome) -> Ended {
         let entry = entry(&mut self.entries, key);
         let (phase, link) = (entry.phase, entry.link);
-        if entry.has_handle {
+        if entry.is(HAS_HANDLE) {
             entry.phase = JoinPhase::Ended;
             entry.link = self.outcomes.insert(outcome);
             return match phase {
@@ -151,7 +200,7 @@ impl Joins {
                 JoinPhase::Running | JoinPhase::Ended => Ended::Kept,
             };
         }
-        if entry.is_queued {
+        if entry.is(IS_QUEUED) {
             entry.phase = JoinPhase::Ended;
         } else {
             self.entries.remove(key);
@@ -167,14 +216,14 @@ impl Joins {
 
     /// The task ends, and its key is still in the ready queue. The key isn't vacant before [`unqueue`](Self::unqueue).
     pub(crate) fn keep_queued(&mut self, key: u32) {
-        entry(&mut self.entries, key).is_queued = true;
+        entry(&mut self.entries, key).set(IS_QUEUED);
     }
 
     /// The loop has taken the key of a task that has ended from the ready queue.
     pub(crate) fn unqueue(&mut self, key: u32) {
         let entry = entry(&mut self.entries, key);
-        entry.is_queued = false;
-        if !entry.has_handle {
+        entry.clear(IS_QUEUED);
+        if !entry.is(HAS_HANDLE) {
             self.entries.remove(key);
         }
     }
@@ -182,7 +231,9 @@ impl Joins {
     /// Marks the task, unless it has ended. `true`: the loop has to drop it.
     pub(crate) fn abort(&mut self, key: u32) -> bool {
         let entry = entry(&mut self.entries, key);
-        entry.phase != JoinPhase::Ended && !std::mem::replace(&mut entry.aborted, true)
+        let is_first = entry.phase != JoinPhase::Ended && !entry.is(ABORTED);
+        entry.set(ABORTED);
+        is_first
     }
 
     /// Whether the task is to be dropped. An abort on another thread may not have reached the loop yet. So the cell is
@@ -195,7 +246,7 @@ impl Joins {
             JoinPhase::Awaited => self.waiters.get(entry.link),
             _ => None,
         };
-        entry.aborted || matches!(waiter, Some(Waiter::Cell(cell)) if cell.is_aborted())
+        entry.is(ABORTED) || matches!(waiter, Some(Waiter::Cell(cell)) if cell.is_aborted())
     }
 }
 

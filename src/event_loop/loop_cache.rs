@@ -4,6 +4,7 @@
 //! The rule: only an unused loop is cached: it has no task, timer, post, handle or waker.
 
 use crate::event_loop::EventLoop;
+use crate::event_loop::report::run_state;
 use crate::sync::{model_has_failed, thread_local};
 use std::cell::Cell;
 use std::mem;
@@ -33,6 +34,7 @@ pub(crate) fn take() -> Box<EventLoop> {
 pub(crate) fn keep(event_loop: Box<EventLoop>) {
     if event_loop.is_pristine() {
         event_loop.shrink();
+        event_loop.scheduler.inbox.set_run_state(run_state::CACHED);
         // If the thread ends, the thread-local may be gone. Then the loop is dropped.
         let _ = CACHED.try_with(|entry| entry.set(CachedLoop(Some(event_loop))));
     }

@@ -11,6 +11,7 @@ pub(crate) mod joins;
 pub(crate) mod loop_cache;
 pub(crate) mod ready_queue;
 pub(crate) mod remote_spawn;
+pub(crate) mod report;
 pub(crate) mod scheduler;
 pub(crate) mod send_join_handle;
 pub(crate) mod slab;

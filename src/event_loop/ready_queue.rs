@@ -6,12 +6,13 @@
 
 use crate::event_loop::scheduler::Scheduler;
 use crate::event_loop::task::NewTask;
+use crate::event_loop::task_slab::TaskSlab;
 use crate::sync::panics::drop_quietly;
 use std::collections::VecDeque;
 
 /// A callback from another thread. If it returns a task and its key, the loop polls that at once: the callback waited in the
 /// queue already.
-pub(crate) type Callback = Box<dyn FnOnce(&Scheduler) -> Option<(u32, NewTask)> + Send>;
+pub(crate) type Callback = Box<dyn FnOnce(&Scheduler, &TaskSlab) -> Option<(u32, NewTask)> + Send>;
 
 /// An entry of the ready queue.
 #[derive(Clone, Copy)]
@@ -113,6 +114,24 @@ impl ReadyQueue {
 
     pub(crate) fn spawned_count(&self) -> usize {
         self.spawned.len()
+    }
+
+    /// The keys of the woken tasks.
+    pub(crate) fn woken_keys(&self) -> impl Iterator<Item = u32> {
+        let entries = self.entries.iter().chain(&self.yielded);
+        entries.filter_map(|entry| match entry {
+            ReadyEntry::Woken(key) => Some(*key),
+            _ => None,
+        })
+    }
+
+    /// The tasks that haven't been polled, and their keys.
+    pub(crate) fn spawned(&self) -> impl Iterator<Item = (u32, &NewTask)> {
+        let keys = self.entries.iter().filter_map(|entry| match entry {
+            ReadyEntry::Spawned(key) => Some(*key),
+            _ => None,
+        });
+        keys.zip(&self.spawned)
     }
 
     pub(crate) fn take_callback(&mut self) -> Option<Callback> {

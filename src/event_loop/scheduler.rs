@@ -18,6 +18,7 @@ use crate::observe::pulse::Pulse;
 use crate::sync::panics::drop_quietly;
 use crate::sync::{Arc, now};
 use std::cell::{Cell, RefCell};
+use std::panic::Location;
 use std::rc::Rc;
 use std::task::Waker;
 use std::time::Instant;
@@ -50,7 +51,7 @@ pub(crate) struct Scheduler {
     pub(crate) main: Arc<TaskWaker>,
     pub(crate) timers: RefCell<Timers>,
     pub(crate) joins: RefCell<Joins>,
-    ready: RefCell<ReadyQueue>,
+    pub(super) ready: RefCell<ReadyQueue>,
     /// The key of the task that is being polled, or [`NO_KEY`], and the identity of its waker.
     pub(super) polling: Cell<(u32, WakerIdentity)>,
     /// An empty buffer. `take_posts` swaps it with the inbox's, so neither is allocated again.
@@ -60,6 +61,10 @@ pub(crate) struct Scheduler {
     closed: Cell<bool>,
     /// An answer may come soon: a task waits for a job, or a blocked thread called in. `Inbox::sleep` reads and clears it.
     pub(crate) is_answer_due: Cell<bool>,
+    /// The site of the last job that the current poll has found pending, or zero. For dumps.
+    pub(super) job: Cell<u16>,
+    /// Where the main future comes from. Set when it is found pending.
+    pub(super) entered_at: Cell<Option<&'static Location<'static>>>,
     /// `None`: the loop isn't watched.
     pub(super) pulse: Option<Arc<Pulse>>,
     /// The slice of the step that runs, in a recording.
@@ -80,6 +85,8 @@ impl Scheduler {
             spare_homes: RefCell::default(),
             closed: Cell::new(false),
             is_answer_due: Cell::new(false),
+            job: Cell::new(0),
+            entered_at: Cell::new(None),
             pulse,
             open_step: Cell::new(None),
         }
@@ -263,11 +270,6 @@ impl Scheduler {
     /// Called while nothing is ready. Frees large buffers.
     pub(crate) fn shrink(&self) {
         self.ready.borrow_mut().shrink();
-    }
-
-    /// Ends a poll. After it, a new task waker may have the same address.
-    pub(crate) fn end_poll(&self) {
-        self.polling.set((NO_KEY, (0, 0)));
     }
 
     pub(crate) fn begin_main(&self) -> MainGuard<'_> {

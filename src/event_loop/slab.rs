@@ -69,6 +69,10 @@ impl<T> Slab<T> {
         self.entries.len()
     }
 
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (u32, &T)> {
+        self.entries.entries()
+    }
+
     pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
         self.entries.values()
     }

@@ -149,6 +149,15 @@ impl<T> Table<T> {
         entries.flat_map(|entries| entries.iter().flatten())
     }
 
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (u32, &T)> {
+        let chunks = self.chunks.iter().zip(0..);
+        chunks.flat_map(|(chunk, index)| {
+            let entries = chunk.entries.iter().flat_map(|entries| entries.iter());
+            let keyed = (index * CHUNK..).zip(entries);
+            keyed.filter_map(|(key, entry)| Some((key, entry.as_ref()?)))
+        })
+    }
+
     /// The entries with their keys.
     pub(crate) fn into_entries(self) -> impl Iterator<Item = (u32, T)> {
         let chunks = self.chunks.into_iter().zip(0..);

@@ -53,6 +53,10 @@ impl TaskSlab {
         self.entries.remove(key)
     }
 
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (u32, &TaskEntry)> {
+        self.entries.entries()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }

@@ -19,6 +19,8 @@
 
 use crate::event_loop::current;
 use crate::event_loop::scheduler::{Inbox, Post, Scheduler, identity};
+use crate::observe::sites::Site;
+use crate::sync::hint::HintU16;
 use crate::sync::{Arc, AtomicBool, AtomicU32, Ordering, impl_wake};
 use std::task::Waker;
 
@@ -30,6 +32,8 @@ pub(crate) struct TaskWaker {
     scheduled: AtomicBool,
     /// The waker is in the inbox, or about to be. Set by the thread that posts it, cleared by the loop.
     posted: AtomicBool,
+    /// The site of a job that the last poll has found pending, or zero. For dumps, on the loop's thread only.
+    job: HintU16,
 }
 
 /// No task has this key.
@@ -45,6 +49,7 @@ impl TaskWaker {
             key: AtomicU32::new(key),
             scheduled: AtomicBool::new(false),
             posted: AtomicBool::new(false),
+            job: HintU16::new(0),
         }
     }
 
@@ -62,6 +67,28 @@ impl TaskWaker {
         let key = self.key.load(Ordering::Relaxed);
         scheduler.polling.set((key, identity(waker)));
         self.scheduled.store(false, Ordering::Relaxed);
+    }
+
+    /// Ends a poll. After it, a new task waker may have the same address.
+    pub(crate) fn end_poll(&self, scheduler: &Scheduler) {
+        scheduler.polling.set((NO_KEY, (0, 0)));
+        self.job.store(scheduler.job.take(), Ordering::Relaxed);
+    }
+
+    /// The site of the job that the task waits for, or waited for when it was polled last.
+    pub(super) fn job(&self) -> Option<Site> {
+        let bits = self.job.load(Ordering::Relaxed);
+        (bits != 0).then(|| Site::from_bits(bits.into()))
+    }
+
+    /// Whether the task was woken since its last poll began.
+    pub(super) fn is_woken(&self) -> bool {
+        self.is_scheduled() || self.posted.load(Ordering::Relaxed)
+    }
+
+    /// Whether a main future has it.
+    pub(super) fn has_main(&self) -> bool {
+        self.key.load(Ordering::Relaxed) == MAIN_KEY
     }
 
     /// Queues the task, unless it is queued already. Called on the loop's thread.

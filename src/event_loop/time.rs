@@ -25,6 +25,7 @@
 
 use crate::event_loop::current;
 use crate::event_loop::scheduler::{Inbox, Post, Scheduler};
+use crate::event_loop::task_slab::TaskSlab;
 use crate::event_loop::timers::TimerKey;
 use crate::sync::{Arc, now};
 use std::fmt;
@@ -162,7 +163,7 @@ impl Sleep {
             }
             // If this isn't the timer's loop, that loop removes the timer.
             None => {
-                let remove = move |scheduler: &Scheduler| {
+                let remove = move |scheduler: &Scheduler, _: &TaskSlab| {
                     scheduler.remove_timer(timer);
                     None
                 };

@@ -122,6 +122,11 @@ impl Timers {
         }
     }
 
+    /// What waits for a timer.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = &TimerTarget> {
+        self.targets.values().map(|(_, target)| target)
+    }
+
     /// The targets of all timers, to be dropped one by one.
     pub(crate) fn into_targets(self) -> impl Iterator<Item = TimerTarget> {
         self.targets.into_values().map(|(_, target)| target)

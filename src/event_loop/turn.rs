@@ -8,7 +8,7 @@ use crate::event_loop::EventLoop;
 use crate::event_loop::current::CurrentLoop;
 use crate::event_loop::join_error::JoinError;
 use crate::event_loop::joins::Ended;
-use crate::event_loop::ready_queue::ReadyEntry;
+use crate::event_loop::ready_queue::{Callback, ReadyEntry};
 use crate::event_loop::scheduler::Scheduler;
 use crate::event_loop::task::{NewTask, Outcome, Task, failed};
 use crate::event_loop::task_waker::{MAIN_KEY, TaskWaker};
@@ -51,6 +51,7 @@ impl EventLoop {
         }
         // If this thread is a worker, its job waits from here on. Its slot is released for jobs that the tasks submit.
         let _slot = slot::release();
+        scheduler.entered_at.set(Some(entered_at));
         loop {
             self.begin_turn();
             let mut output = None;
@@ -126,7 +127,8 @@ impl EventLoop {
 
     fn run_callback(&mut self) {
         let callback = self.scheduler.take_callback();
-        match callback.map(|callback| catch_panic(|| callback(&self.scheduler))) {
+        let call = |callback: Callback| catch_panic(|| callback(&self.scheduler, &self.tasks));
+        match callback.map(call) {
             Some(Ok(Some((key, new)))) => self.first_poll(key, new),
             Some(Err(payload)) => drop_quietly(payload),
             Some(Ok(None)) | None => {}
@@ -147,6 +149,7 @@ impl EventLoop {
             Poll::Pending => {
                 let site = Site::of(spawned_at);
                 self.tasks.insert(key, task, task_waker, site);
+                self.scheduler.joins.borrow_mut().set_site(key, site);
             }
             Poll::Ready(outcome) => {
                 self.end_wakes(key, task_waker);
@@ -222,7 +225,7 @@ fn poll_task(scheduler: &Scheduler, task: &mut Task, task_waker: &Arc<TaskWaker>
     let waker = waker_ref(task_waker);
     task_waker.begin_poll(scheduler, &waker);
     let polled = task.as_mut().poll_erased(&mut Context::from_waker(&waker));
-    scheduler.end_poll();
+    task_waker.end_poll(scheduler);
     polled
 }
 
@@ -241,7 +244,7 @@ fn poll_main<F: Future>(
         unreachable!("nothing polls it after it has given its output")
     };
     let polled = catch_panic(|| main.poll(&mut Context::from_waker(&waker)));
-    scheduler.end_poll();
+    scheduler.main.end_poll(scheduler);
     if !matches!(polled, Ok(Poll::Pending)) {
         // The future is dropped before the panic is passed on. A panic of the drop in an unwind would abort the process.
         // A panic of the drop is caught here, so the output is kept.

@@ -53,17 +53,22 @@ impl fmt::Display for Blocked {
             "thread {}: the loop {has_been} blocked for ",
             self.thread
         )?;
-        let seconds = self.so_far.as_secs_f64();
-        if seconds < 0.1 {
-            write!(f, "{:.2} ms", seconds * 1000.0)?;
-        } else {
-            write!(f, "{seconds:.2} s")?;
-        }
+        f.write_str(&seconds(self.so_far))?;
         write!(f, " by what was spawned at {}", self.spawned_at)?;
         match &self.doing {
             Some(doing) => write!(f, " ({doing})"),
             None => Ok(()),
         }
+    }
+}
+
+/// In milliseconds, or in seconds.
+pub(crate) fn seconds(duration: Duration) -> String {
+    let seconds = duration.as_secs_f64();
+    if seconds < 0.1 {
+        format!("{:.2} ms", seconds * 1000.0)
+    } else {
+        format!("{seconds:.2} s")
     }
 }
 

@@ -28,6 +28,7 @@ pub(crate) mod sites;
 mod svg;
 mod timeline;
 pub mod trace;
+pub(crate) mod wait_graph;
 
 #[cfg(not(footbridge_loom))]
 pub(crate) use monitor::watch;

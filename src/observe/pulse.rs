@@ -17,6 +17,7 @@ use crate::observe::blocked::BlockedHook;
 use crate::observe::sites::{SITE_BITS, Site};
 use crate::sync::panics::drop_quietly;
 use crate::sync::{AtomicBool, AtomicUsize, Ordering, SystemThread, current_thread_name};
+use std::panic::Location;
 use std::time::Duration;
 
 /// See the [module](self).
@@ -32,6 +33,13 @@ pub(crate) struct Pulse {
     /// How long a step may take before the hook is called.
     pub(super) after: Duration,
     pub(super) hook: Option<BlockedHook>,
+}
+
+/// What a loop runs just now.
+pub(crate) struct Step {
+    pub(crate) spawned_at: &'static Location<'static>,
+    /// What the system says that the thread does.
+    pub(crate) doing: Option<String>,
 }
 
 /// The value of a pulse's word.
@@ -77,6 +85,15 @@ impl Pulse {
 
     pub(super) fn word(&self) -> Word {
         Word(self.word.load(Ordering::Acquire)) // Pairs with `begin_step`: the place of the site is in the table.
+    }
+
+    /// For a dump. `None` between two steps.
+    pub(crate) fn step(&self) -> Option<Step> {
+        let word = self.word();
+        word.is_in_step().then(|| Step {
+            spawned_at: word.site().place(),
+            doing: self.system.doing(),
+        })
     }
 
     /// The loop begins a step. If another one has begun, that is over.

@@ -22,7 +22,7 @@ static UNLISTED: &Location<'static> = Location::caller();
 
 impl Site {
     /// Not in the table: the place of a site that was found in no slot.
-    const UNLISTED: Self = Self(0);
+    pub(crate) const UNLISTED: Self = Self(0);
 
     /// The number of a place. The first call for a place adds it to the table.
     #[inline(never)] // It is large, and most steps are polls of tasks, which know their site.

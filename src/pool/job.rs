@@ -11,6 +11,18 @@ pub trait Run: Send + Sync {
     /// Completes the job without running it. Its caller gets `why`.
     fn refuse(&self, why: Refusal);
     fn submitted_at(&self) -> &'static Location<'static>;
+    /// For a dump.
+    fn report(&self) -> JobReport {
+        JobReport::default()
+    }
+}
+
+#[derive(Default)]
+pub struct JobReport {
+    /// The target of the waker of what waits for the result.
+    pub waiter: Option<usize>,
+    /// The address of the limiter whose token the job holds.
+    pub limiter: Option<usize>,
 }
 
 /// A job in a queue.

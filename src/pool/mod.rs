@@ -6,6 +6,7 @@ pub(crate) mod growth;
 pub(crate) mod job;
 pub(crate) mod refusal;
 pub(crate) mod registry;
+pub(crate) mod report;
 pub(crate) mod shutdown;
 pub(crate) mod sleep;
 pub(crate) mod slot;
@@ -115,6 +116,7 @@ impl Pool {
 
     pub(crate) fn new(settings: Settings, is_global: bool) -> Self {
         let registry = Arc::new(Registry::new(settings, worker::main));
+        report::POOLS.add(&registry, ());
         Self {
             handles: Arc::new(Handles {
                 registry,

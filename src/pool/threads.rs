@@ -15,6 +15,8 @@
 
 use crate::pool::growth::{Growth, Sample};
 use crate::pool::job::Queued;
+use crate::pool::report::Parked;
+use crate::sync::hint::Hint;
 use crate::sync::parker::Parker;
 use crate::sync::{Arc, AtomicBool, AtomicUsize, Mutex, Ordering, Stealer, SystemThread};
 use std::collections::{BTreeMap, VecDeque};
@@ -39,6 +41,8 @@ pub(crate) struct ThreadInfo {
     pub(crate) busy: AtomicBool,
     /// The thread runs no user code: no job, and no waker of a job's caller.
     pub(crate) is_between_jobs: AtomicBool,
+    /// What its job waits in. For dumps.
+    pub(crate) parked: Hint<Parked>,
 }
 
 /// The job of a thread: the earliest time when it may have begun, and where it was submitted.
@@ -61,6 +65,7 @@ impl ThreadInfo {
             current: Mutex::new(None),
             busy: AtomicBool::new(false),
             is_between_jobs: AtomicBool::new(true),
+            parked: Hint::default(),
         }
     }
 

@@ -4,6 +4,7 @@
 //! not be `Send`, and while the consumer is behind, the slot is free for other jobs.
 
 use crate::bridge::cancel::Cancelled;
+use crate::bridge::report::shown;
 use crate::bridge::spawn_blocking::spawn_blocking;
 use crate::observe::event::{self, Slice};
 use crate::pool::wait;
@@ -13,6 +14,7 @@ use crate::sync::Arc;
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
+use std::task::Context;
 
 /// Runs `generate` on a worker thread, at once, and gives what it [sends](Sink::send) to async code.
 ///
@@ -104,13 +106,14 @@ impl<T> Sink<T> {
     pub fn send(&self, item: T) -> Result<(), Cancelled> {
         let mut item = Some(item);
         let mut slice = None;
-        wait::block_on(|context| {
+        let poll = |context: &mut Context<'_>| {
             let sent = self.channel.poll_send(&mut item, context);
             if sent.is_pending() {
                 slice.get_or_insert_with(|| event::slice(|| Slice::Wait("send")));
             }
             sent
-        })
+        };
+        wait::block_on(shown("send", poll))
     }
 }
 

@@ -9,6 +9,7 @@
 
 use crate::bridge::block_on::{finish, refuse_wait, spawn_for, wait_nested};
 use crate::bridge::call::current_call;
+use crate::bridge::report::shown;
 use crate::bridge::run::yield_now;
 use crate::bridge::syncify_error::SyncifyError;
 use crate::event_loop::current;
@@ -122,7 +123,7 @@ where
             receiver.poll_next(context, |context| task.cell.poll(context))
         };
         let next = match current_call() {
-            Some(call) => wait_nested(&call, task, poll),
+            Some(call) => wait_nested(&call, task, shown("next", poll)),
             None => wait::block_on(poll),
         };
         match next {

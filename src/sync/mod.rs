@@ -17,6 +17,7 @@
 pub(crate) use std::sync::{Arc, OnceLock, Weak};
 
 pub(crate) mod backoff;
+pub(crate) mod hint;
 pub(crate) mod panics;
 pub(crate) mod parker;
 
@@ -45,6 +46,16 @@ pub(crate) use crossbeam_deque::{Injector, Steal, Stealer, Worker as Local};
 pub(crate) use deque::{Injector, Local, Steal, Stealer};
 
 pub(crate) use wake::{impl_wake, waker, waker_ref};
+
+pub(crate) fn current_thread_name() -> String {
+    name_of(&this_thread())
+}
+
+/// The name of a thread, or its number if it has no name.
+pub(crate) fn name_of(thread: &Thread) -> String {
+    let name = thread.name().map(String::from);
+    name.unwrap_or_else(|| format!("{:?}", thread.id()))
+}
 
 /// A number that no other call gives. The atomic is std's in models too, because only equality of numbers matters.
 pub(crate) fn unique_number() -> usize {

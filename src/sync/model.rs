@@ -5,7 +5,7 @@
 
 pub use loom::sync::MutexGuard;
 pub use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering, fence};
-pub(crate) use loom::thread::ThreadId;
+pub(crate) use loom::thread::{Thread, ThreadId};
 
 use std::cell::Cell;
 use std::io;
@@ -124,13 +124,11 @@ pub(crate) fn busy_wait(deadline: Instant, _done: impl FnMut() -> bool) -> bool 
 }
 
 pub(crate) fn current_thread() -> ThreadId {
-    loom::thread::current().id()
+    this_thread().id()
 }
 
-pub(crate) fn current_thread_name() -> String {
-    let thread = loom::thread::current();
-    let name = thread.name().map(String::from);
-    name.unwrap_or_else(|| format!("{:?}", thread.id()))
+pub(crate) fn this_thread() -> Thread {
+    loom::thread::current()
 }
 
 pub(crate) fn start_thread(

@@ -1,7 +1,7 @@
 //! The version for programs: std's atomics and threads, the locks of parking_lot or of std.
 
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering, fence};
-pub(crate) use std::thread::{ThreadId, available_parallelism};
+pub(crate) use std::thread::{Thread, ThreadId, available_parallelism};
 pub(crate) use std::thread_local;
 
 use std::io;
@@ -134,14 +134,11 @@ pub(crate) fn busy_wait(deadline: Instant, mut done: impl FnMut() -> bool) -> bo
 }
 
 pub(crate) fn current_thread() -> ThreadId {
-    std::thread::current().id()
+    this_thread().id()
 }
 
-/// The name of this thread, or its number if it has no name.
-pub(crate) fn current_thread_name() -> String {
-    let thread = std::thread::current();
-    let name = thread.name().map(String::from);
-    name.unwrap_or_else(|| format!("{:?}", thread.id()))
+pub(crate) fn this_thread() -> Thread {
+    std::thread::current()
 }
 
 /// Starts a thread that isn't joined. If the system refuses it, returns the system's error.

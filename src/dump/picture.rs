@@ -1,0 +1,304 @@
+//! The reports, put together: tasks, jobs and limiters as nodes, and what each waits for.
+//!
+//! Where a task or a thread waits, its waker is kept; the target of the waker says which task or which parked job it is. So an
+//! edge leads from the node of that waker to what keeps it.
+//!
+//! A node is *open*, so no deadlock goes through it, unless all that can let it go on is known:
+//! - a task: it isn't ready and has no timer, and no more wakers of it exist than were found;
+//! - a job: its thread is parked in one wait that was found;
+//! - a limiter: all tokens are out, each held by a job whose thread is parked.
+
+use crate::dump::ask::{LoopState, Reports, Seen};
+use crate::dump::{Cycle, Party, Wait};
+use crate::event_loop::report::TaskReport;
+use crate::event_loop::task_waker::MAIN_KEY;
+use crate::observe::wait_graph::{Circle, WaitGraph};
+use crate::pool::report::Parked;
+use crate::sync::Arc;
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+/// What makes a node the same one in two pictures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum NodeId {
+    /// The loop's address, and the task's key.
+    Task(usize, u32),
+    /// The job's address, and since when it is parked.
+    Job(usize, Instant),
+    /// The limiter's address.
+    Limiter(usize),
+}
+
+pub(super) struct Picture {
+    pub(super) reports: Reports,
+    graph: WaitGraph,
+    ids: Vec<NodeId>,
+    pub(super) parties: Vec<Party>,
+    /// What each node waits for that is no node.
+    others: Vec<Vec<Party>>,
+    /// The nodes of tasks, by loop and key.
+    tasks: BTreeMap<(usize, u32), usize>,
+    /// The nodes of the targets of wakers.
+    wakers: BTreeMap<usize, usize>,
+    /// How many wakers of the node were found.
+    found: Vec<usize>,
+}
+
+impl Picture {
+    pub(super) fn of(reports: Reports) -> Self {
+        let mut picture = Self {
+            reports: Reports::default(),
+            graph: WaitGraph::default(),
+            ids: Vec::new(),
+            parties: Vec::new(),
+            others: Vec::new(),
+            tasks: BTreeMap::new(),
+            wakers: BTreeMap::new(),
+            found: Vec::new(),
+        };
+        picture.add_tasks(&reports.loops);
+        let jobs = picture.add_jobs(&reports);
+        picture.add_waits_for_tasks(&reports.loops);
+        picture.add_waits_for_jobs(&jobs);
+        picture.add_limiters(&reports, &jobs);
+        picture.close(&reports.loops, &jobs);
+        picture.reports = reports;
+        picture
+    }
+
+    fn add(&mut self, id: NodeId, party: Party) -> usize {
+        self.ids.push(id);
+        self.parties.push(party);
+        self.others.push(Vec::new());
+        self.found.push(0);
+        self.graph.add()
+    }
+
+    fn add_tasks(&mut self, loops: &[LoopState]) {
+        for (of, task) in tasks(loops) {
+            let thread = of.thread.clone();
+            let party = if task.key == MAIN_KEY {
+                Party::Main {
+                    entered_at: task.spawned_at,
+                    thread,
+                }
+            } else {
+                Party::Task {
+                    spawned_at: task.spawned_at,
+                    thread,
+                }
+            };
+            let node = self.add(NodeId::Task(of.address, task.key), party);
+            self.tasks.insert((of.address, task.key), node);
+            self.wakers
+                .extend(task.waker.map(|(target, _)| (target, node)));
+        }
+    }
+
+    /// The jobs whose threads are parked, and their nodes.
+    fn add_jobs(&mut self, reports: &Reports) -> Vec<(Parked, usize)> {
+        let workers = reports.pools.iter().flat_map(|pool| &pool.workers);
+        let parked: Vec<_> = workers.filter_map(|worker| worker.parked.clone()).collect();
+        let with_node = |parked: Parked| {
+            let id = NodeId::Job(Arc::as_ptr(&parked.job).addr(), parked.since);
+            let submitted_at = parked.job.submitted_at();
+            let node = self.add(id, Party::Job { submitted_at });
+            self.wakers.insert(parked.waker, node);
+            (parked, node)
+        };
+        parked.into_iter().map(with_node).collect()
+    }
+
+    /// The node of this waker waits for the node `on`.
+    fn add_wait(&mut self, waker: usize, on: usize) {
+        if let Some(&from) = self.wakers.get(&waker) {
+            self.found[from] += 1;
+            self.graph.add_wait(from, on);
+        }
+    }
+
+    fn add_waits_for_tasks(&mut self, loops: &[LoopState]) {
+        for of in loops {
+            let Seen::Described(report) = &of.seen else {
+                continue;
+            };
+            for task in &report.tasks {
+                let from = self.tasks[&(of.address, task.key)];
+                for key in &task.joins {
+                    if let Some(&on) = self.tasks.get(&(of.address, *key)) {
+                        self.graph.add_wait(from, on);
+                    }
+                }
+            }
+            for (waker, key) in &report.awaited {
+                if let Some(&on) = self.tasks.get(&(of.address, *key)) {
+                    self.add_wait(*waker, on);
+                }
+            }
+        }
+    }
+
+    fn add_waits_for_jobs(&mut self, jobs: &[(Parked, usize)]) {
+        for (parked, on) in jobs {
+            if let Some(waker) = parked.job.report().waiter {
+                self.add_wait(waker, *on);
+            }
+        }
+    }
+
+    fn add_limiters(&mut self, reports: &Reports, jobs: &[(Parked, usize)]) {
+        for limiter in &reports.limiters {
+            let total = limiter.total;
+            let node = self.add(NodeId::Limiter(limiter.address), Party::Limiter { total });
+            let mut known = 0;
+            for (parked, job) in jobs {
+                if parked.job.report().limiter == Some(limiter.address) {
+                    known += 1;
+                    self.graph.add_wait(node, *job);
+                }
+            }
+            if limiter.borrowed < total || limiter.borrowed > known {
+                self.graph.set_open(node);
+            }
+            for waker in &limiter.line {
+                self.add_wait(*waker, node);
+            }
+        }
+    }
+
+    /// Finds out which tasks and jobs are open, and what they wait for that is no node.
+    fn close(&mut self, loops: &[LoopState], jobs: &[(Parked, usize)]) {
+        for (of, task) in tasks(loops) {
+            let node = self.tasks[&(of.address, task.key)];
+            let wakers = task.waker.map_or(0, |(_, wakers)| wakers);
+            let mut unknown = wakers.saturating_sub(self.found[node]);
+            if task.is_ready {
+                self.graph.set_open(node);
+                continue;
+            }
+            if task.waker.is_none() || unknown > 0 || task.has_timer {
+                self.graph.set_open(node);
+            }
+            if task.has_timer {
+                self.others[node].push(Party::Timer);
+            }
+            if let Some(submitted_at) = task.job.filter(|_| unknown > 0) {
+                self.others[node].push(Party::Job { submitted_at });
+                unknown -= 1;
+            }
+            let is_nothing_known = self.waits_of(node).next().is_none();
+            if unknown > 0 || is_nothing_known {
+                self.others[node].push(Party::Other);
+            }
+        }
+        for (_, node) in jobs {
+            if self.found[*node] == 0 {
+                self.graph.set_open(*node);
+                self.others[*node].push(Party::Other);
+            }
+        }
+    }
+
+    /// What the node waits for.
+    fn waits_of(&self, node: usize) -> impl Iterator<Item = &Party> {
+        let nodes = self.graph.waits_of(node).iter();
+        nodes.map(|on| &self.parties[*on]).chain(&self.others[node])
+    }
+
+    /// What the task waits for. Empty if it is ready.
+    pub(super) fn waits_of_task(&self, of: &LoopState, key: u32) -> impl Iterator<Item = &Party> {
+        self.waits_of(self.tasks[&(of.address, key)])
+    }
+
+    /// The parked jobs that hold tokens of the limiter.
+    pub(super) fn holders(&self, limiter: usize) -> impl Iterator<Item = &Party> {
+        let node = self
+            .ids
+            .iter()
+            .position(|id| *id == NodeId::Limiter(limiter));
+        let holders = node.into_iter().flat_map(|node| self.graph.waits_of(node));
+        holders.map(|job| &self.parties[*job])
+    }
+
+    /// What waits with a waker of this target.
+    pub(super) fn party_of(&self, waker: usize) -> &Party {
+        match self.wakers.get(&waker) {
+            Some(node) => &self.parties[*node],
+            None => &Party::Other,
+        }
+    }
+
+    pub(super) fn waits(&self) -> Vec<Wait> {
+        let mut counts: BTreeMap<(&Party, &Party), usize> = BTreeMap::new();
+        for (node, from) in self.parties.iter().enumerate() {
+            for on in self.waits_of(node) {
+                *counts.entry((from, on)).or_default() += 1;
+            }
+        }
+        let counts = counts.into_iter();
+        let wait = |((from, on), count): ((&Party, &Party), usize)| Wait {
+            from: from.clone(),
+            on: on.clone(),
+            count,
+        };
+        counts.map(wait).collect()
+    }
+
+    pub(super) fn cycles(&self) -> Vec<Cycle> {
+        let circles = self.graph.circles().into_iter();
+        let cycle = |circle: Circle| Cycle {
+            waits: self.waits_within(&circle.nodes),
+            is_deadlock: circle.is_knot,
+            identity: self.identity(&circle),
+        };
+        circles.map(cycle).collect()
+    }
+
+    /// The waits between these nodes, from the first one on.
+    fn waits_within(&self, nodes: &[usize]) -> Vec<Wait> {
+        let mut order = vec![nodes[0]];
+        let mut waits = Vec::new();
+        let mut next = 0;
+        while let Some(&from) = order.get(next) {
+            next += 1;
+            for on in self.graph.waits_of(from) {
+                if !nodes.contains(on) {
+                    continue;
+                }
+                waits.push(Wait {
+                    from: self.parties[from].clone(),
+                    on: self.parties[*on].clone(),
+                    count: 1,
+                });
+                if !order.contains(on) {
+                    order.push(*on);
+                }
+            }
+        }
+        waits
+    }
+
+    fn identity(&self, circle: &Circle) -> Vec<NodeId> {
+        let mut identity: Vec<_> = circle.nodes.iter().map(|node| self.ids[*node]).collect();
+        identity.sort_unstable();
+        identity
+    }
+
+    pub(super) fn has_knot(&self, identity: &[NodeId]) -> bool {
+        let circles = self.graph.circles();
+        let mut knots = circles.iter().filter(|circle| circle.is_knot);
+        knots.any(|circle| self.identity(circle) == identity)
+    }
+}
+
+/// All tasks that were described.
+fn tasks(loops: &[LoopState]) -> impl Iterator<Item = (&LoopState, &TaskReport)> {
+    loops.iter().flat_map(|of| {
+        let report = match &of.seen {
+            Seen::Described(report) => Some(report),
+            Seen::NotRun | Seen::Blocked(_) => None,
+        };
+        let tasks = report.into_iter().flat_map(|report| &report.tasks);
+        tasks.map(move |task| (of, task))
+    })
+}

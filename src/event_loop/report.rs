@@ -1,0 +1,198 @@
+//! What a loop says of itself for a [dump](crate::dump()): its tasks, and what they wait for.
+//!
+//! The rule: nothing is recorded for it that isn't there already, beside two bytes of a task waker. The loop's own thread reads
+//! its tables; it polls nothing, and calls no user code.
+//!
+//! A wait is known by the waker that is kept where the task waits: its data is the address of the task's [`TaskWaker`]. What
+//! keeps a key instead, a timer or a task of the same loop, is known by that.
+
+use crate::event_loop::current;
+use crate::event_loop::joins::{JoinWait, Waiter};
+use crate::event_loop::scheduler::{Inbox, Post, Scheduler};
+use crate::event_loop::task_slab::TaskSlab;
+use crate::event_loop::task_waker::{MAIN_KEY, NO_KEY, TaskWaker};
+use crate::event_loop::timers::TimerTarget;
+use crate::observe::pulse::Pulse;
+use crate::sync::hint::Living;
+use crate::sync::{Arc, Ordering, Thread, Weak, this_thread};
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::Location;
+
+/// All loops that haven't been dropped.
+pub(crate) static LOOPS: Living<Inbox, LoopNote> = Living::new();
+
+/// What is known of a loop that doesn't answer.
+#[derive(Clone)]
+pub(crate) struct LoopNote {
+    pub(crate) thread: Thread,
+    pub(crate) pulse: Option<Weak<Pulse>>,
+}
+
+/// Whether a thread runs a loop: the values of [`Inbox::run_state`].
+pub(crate) mod run_state {
+    /// Between two runs, or before the first.
+    pub(crate) const LEFT: u16 = 0;
+    /// In `run_until` or `tick`.
+    pub(crate) const RUN: u16 = 1;
+    /// Unused, and kept for the next `run` of its thread.
+    pub(crate) const CACHED: u16 = 2;
+}
+
+#[derive(Default)]
+pub(crate) struct LoopReport {
+    pub(crate) tasks: Vec<TaskReport>,
+    /// What waits for a task of the loop: the target of its waker, and the task's key.
+    pub(crate) awaited: Vec<(usize, u32)>,
+    /// A task that is polled makes the report, so nothing is known of the wakers.
+    pub(crate) is_from_poll: bool,
+}
+
+/// A task, or with the key [`MAIN_KEY`] the main future.
+pub(crate) struct TaskReport {
+    pub(crate) key: u32,
+    pub(crate) spawned_at: &'static Location<'static>,
+    pub(crate) is_ready: bool,
+    /// The target of its wakers, and how many of these there are.
+    pub(crate) waker: Option<(usize, usize)>,
+    pub(crate) has_timer: bool,
+    /// The keys of the tasks that it waits for with a handle of the loop's own.
+    pub(crate) joins: Vec<u32>,
+    /// Where the job was submitted that its last poll has found pending.
+    pub(crate) job: Option<&'static Location<'static>>,
+}
+
+impl TaskReport {
+    fn new(key: u32, spawned_at: &'static Location<'static>, is_ready: bool) -> Self {
+        Self {
+            key,
+            spawned_at,
+            is_ready,
+            waker: None,
+            has_timer: false,
+            joins: Vec::new(),
+            job: None,
+        }
+    }
+
+    fn with_waker(self, task_waker: &Arc<TaskWaker>) -> Self {
+        // The loop has one reference. No poll runs, so each other one is that of a waker.
+        let wakers = Arc::strong_count(task_waker) - 1;
+        Self {
+            is_ready: self.is_ready || task_waker.is_woken(),
+            waker: Some((Arc::as_ptr(task_waker).addr(), wakers)),
+            job: task_waker.job().map(|site| site.place()),
+            ..self
+        }
+    }
+}
+
+impl Scheduler {
+    /// From here on, dumps show this loop.
+    pub(super) fn register(&self) {
+        let note = LoopNote {
+            thread: this_thread(),
+            pulse: self.pulse.as_ref().map(Arc::downgrade),
+        };
+        LOOPS.add(&self.inbox, note);
+    }
+
+    /// Called on the loop's thread. `slab` is `None` in a poll.
+    pub(crate) fn report(&self, slab: Option<&TaskSlab>) -> LoopReport {
+        let ready = self.ready.borrow();
+        let woken: BTreeSet<u32> = ready.woken_keys().collect();
+        let polling = self.polling.get().0;
+        let is_ready = |key: u32| woken.contains(&key) || key == polling;
+        let mut tasks: Vec<_> = ready
+            .spawned()
+            .map(|(key, new)| TaskReport::new(key, new.spawned_at, true))
+            .collect();
+        let entered_at = self.entered_at.get().filter(|_| self.main.has_main());
+        tasks.extend(entered_at.map(|at| {
+            let main = TaskReport::new(MAIN_KEY, at, is_ready(MAIN_KEY));
+            match slab {
+                Some(_) => main.with_waker(&self.main),
+                None => main,
+            }
+        }));
+        let joins = self.joins.borrow();
+        match slab {
+            Some(slab) => tasks.extend(slab.entries().map(|(key, entry)| {
+                let task = TaskReport::new(key, entry.site().place(), is_ready(key));
+                task.with_waker(&entry.task_waker)
+            })),
+            None => tasks.extend(
+                joins
+                    .pending()
+                    .map(|(key, site)| TaskReport::new(key, site.place(), is_ready(key))),
+            ),
+        }
+        let mut report = LoopReport {
+            tasks,
+            awaited: Vec::new(),
+            is_from_poll: slab.is_none() && polling != NO_KEY,
+        };
+        let index_of: BTreeMap<u32, usize> =
+            report.tasks.iter().map(|task| task.key).zip(0..).collect();
+        for (wait, on) in joins.awaited() {
+            match wait {
+                JoinWait::Task(key) => {
+                    if let Some(&index) = index_of.get(&key) {
+                        report.tasks[index].joins.push(on);
+                    }
+                }
+                JoinWait::Waiter(Waiter::Waker(waker)) => {
+                    report.awaited.push((waker.data().addr(), on));
+                }
+                JoinWait::Waiter(Waiter::Cell(cell)) => {
+                    report
+                        .awaited
+                        .extend(cell.waiter().map(|waker| (waker, on)));
+                }
+            }
+        }
+        for target in self.timers.borrow().waiting() {
+            let key = match target {
+                TimerTarget::Task(key) => *key,
+                TimerTarget::Waker(_) => continue,
+            };
+            if let Some(&index) = index_of.get(&key) {
+                report.tasks[index].has_timer = true;
+            }
+        }
+        report
+    }
+}
+
+/// The report of the loop that this thread runs, if it is the loop of this inbox.
+pub(crate) fn report_here(inbox: &Arc<Inbox>) -> Option<LoopReport> {
+    current::with_loop_of(inbox, |scheduler| scheduler.report(None))
+}
+
+/// A loop that isn't run keeps at most so many questions.
+const MOST_QUESTIONS: u16 = 8;
+
+/// A question to a loop, until it is answered or dropped.
+struct Question(Weak<Inbox>);
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        if let Some(inbox) = self.0.upgrade() {
+            inbox.questions.fetch_sub(1, Ordering::Relaxed); // A bound only.
+        }
+    }
+}
+
+/// The loop calls `answer` with its report, on its own thread. If it has ended, or has too many questions, `answer` is dropped.
+pub(crate) fn ask(inbox: &Arc<Inbox>, answer: impl FnOnce(LoopReport) + Send + 'static) {
+    let before = inbox.questions.fetch_add(1, Ordering::Relaxed);
+    let question = Question(Arc::downgrade(inbox));
+    if before >= MOST_QUESTIONS {
+        return;
+    }
+    let describe = move |scheduler: &Scheduler, slab: &TaskSlab| {
+        answer(scheduler.report(Some(slab)));
+        drop(question);
+        None
+    };
+    let _ = inbox.post(Post::Callback(Box::new(describe)));
+}
