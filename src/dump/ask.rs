@@ -65,6 +65,10 @@ impl Drop for Answer {
 }
 
 pub(super) fn all(deadline: Option<Instant>) -> Reports {
+    if cfg!(footbridge_loom) {
+        // What lives may be another model's, which runs on another thread just now.
+        return Reports::default();
+    }
     let answers = Arc::new(Answers {
         reports: Mutex::new(Vec::new()),
         parker: Parker::new(),

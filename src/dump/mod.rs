@@ -22,8 +22,9 @@ use std::time::Duration;
 /// it from any thread, on a signal say, and print what it returns.
 ///
 /// Each loop is asked to describe itself on its own thread. If one doesn't answer within `patience`, the dump says so: the
-/// loop is blocked, or no thread runs it. `patience` is for all loops together. With zero, only the loop of this thread
-/// answers, and those that do so at once.
+/// loop is blocked, or no thread runs it. If the loop is watched, by [`on_blocked`](crate::EventLoopBuilder::on_blocked) or by
+/// `FOOTBRIDGE_BLOCKED`, the dump also says which line spawned what blocks it. `patience` is for all loops together. With zero,
+/// only the loop of this thread answers for sure.
 ///
 /// No future is polled for it, and nothing is recorded for it beforehand that would cost anything. So some things stay unknown.
 /// They are shown as *something else*:
@@ -55,9 +56,6 @@ use std::time::Duration;
 /// ```
 #[must_use = "a dump does nothing but say what it has seen"]
 pub fn dump(patience: Duration) -> Dump {
-    if cfg!(footbridge_loom) {
-        return Dump::default();
-    }
     let deadline = now().checked_add(patience);
     let picture = picture::Picture::of(ask::all(deadline));
     let mut dump = Dump {
@@ -84,7 +82,7 @@ pub fn dump(patience: Duration) -> Dump {
 /// eprintln!("{dump}");
 /// assert!(dump.cycles().iter().all(|cycle| !cycle.is_deadlock));
 /// ```
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Dump {
     lines: Vec<String>,
     waits: Vec<Wait>,

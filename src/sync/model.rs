@@ -156,6 +156,10 @@ impl SystemThread {
     pub(crate) fn wants_processor(&self) -> Option<bool> {
         Some(false)
     }
+
+    pub(crate) fn doing(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Two: the least number that makes a difference. A model has at most five threads.
