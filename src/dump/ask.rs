@@ -22,10 +22,10 @@ pub(super) struct LoopState {
     /// An address that no other living loop has.
     pub(super) address: usize,
     pub(super) thread: String,
-    pub(super) seen: Seen,
+    pub(super) status: LoopStatus,
 }
 
-pub(super) enum Seen {
+pub(super) enum LoopStatus {
     Described(LoopReport),
     /// No thread has run it.
     NotRun,
@@ -108,8 +108,8 @@ pub(super) fn all(deadline: Option<Instant>) -> Reports {
         Some(LoopState {
             address,
             thread: name_of(&note.thread),
-            seen: match here.map(Some).or(answer) {
-                Some(answer) => Seen::Described(answer?),
+            status: match here.map(Some).or(answer) {
+                Some(answer) => LoopStatus::Described(answer?),
                 None => silent(&inbox, &note),
             },
         })
@@ -127,10 +127,10 @@ fn address(inbox: &Arc<Inbox>) -> usize {
 }
 
 /// A loop that hasn't answered.
-fn silent(inbox: &Inbox, note: &LoopNote) -> Seen {
+fn silent(inbox: &Inbox, note: &LoopNote) -> LoopStatus {
     if inbox.run_state.load(Ordering::Relaxed) == run_state::LEFT {
-        return Seen::NotRun;
+        return LoopStatus::NotRun;
     }
     let pulse = note.pulse.as_ref().and_then(|pulse| pulse.upgrade());
-    Seen::Blocked(pulse.and_then(|pulse| pulse.step()))
+    LoopStatus::Blocked(pulse.and_then(|pulse| pulse.step()))
 }

@@ -8,7 +8,7 @@
 //! - a job: its thread is parked in one wait that was found;
 //! - a limiter: all tokens are out, each held by a job whose thread is parked.
 
-use crate::dump::ask::{LoopState, Reports, Seen};
+use crate::dump::ask::{LoopState, Reports, LoopStatus};
 use crate::dump::{Cycle, Party, Wait};
 use crate::event_loop::report::TaskReport;
 use crate::event_loop::task_waker::MAIN_KEY;
@@ -119,7 +119,7 @@ impl Picture {
 
     fn add_waits_for_tasks(&mut self, loops: &[LoopState]) {
         for of in loops {
-            let Seen::Described(report) = &of.seen else {
+            let LoopStatus::Described(report) = &of.status else {
                 continue;
             };
             for task in &report.tasks {
@@ -294,9 +294,9 @@ impl Picture {
 /// All tasks that were described.
 fn tasks(loops: &[LoopState]) -> impl Iterator<Item = (&LoopState, &TaskReport)> {
     loops.iter().flat_map(|of| {
-        let report = match &of.seen {
-            Seen::Described(report) => Some(report),
-            Seen::NotRun | Seen::Blocked(_) => None,
+        let report = match &of.status {
+            LoopStatus::Described(report) => Some(report),
+            LoopStatus::NotRun | LoopStatus::Blocked(_) => None,
         };
         let tasks = report.into_iter().flat_map(|report| &report.tasks);
         tasks.map(move |task| (of, task))

@@ -1,7 +1,7 @@
 //! The lines of a dump. Things of one place that do the same share a line, so a hundred thousand tasks make a few lines.
 
 use crate::dump::Party;
-use crate::dump::ask::{LoopState, Seen};
+use crate::dump::ask::{LoopState, LoopStatus};
 use crate::dump::picture::Picture;
 use crate::event_loop::report::LoopReport;
 use crate::event_loop::task_waker::MAIN_KEY;
@@ -28,8 +28,8 @@ pub(super) fn lines(picture: &Picture) -> Vec<String> {
 
 fn loop_lines(picture: &Picture, of: &LoopState, lines: &mut Vec<String>) {
     let thread = &of.thread;
-    match &of.seen {
-        Seen::Described(report) => {
+    match &of.status {
+        LoopStatus::Described(report) => {
             let count = report.tasks.len();
             let here = if report.is_from_poll {
                 ", one of which makes this dump"
@@ -42,11 +42,11 @@ fn loop_lines(picture: &Picture, of: &LoopState, lines: &mut Vec<String>) {
             ));
             list(task_lines(picture, of, report), lines);
         }
-        Seen::NotRun => lines.push(format!("loop of thread {thread}: no thread runs it")),
-        Seen::Blocked(None) => lines.push(format!(
+        LoopStatus::NotRun => lines.push(format!("loop of thread {thread}: no thread runs it")),
+        LoopStatus::Blocked(None) => lines.push(format!(
             "loop on thread {thread}: blocked: it runs, and doesn't answer"
         )),
-        Seen::Blocked(Some(step)) => {
+        LoopStatus::Blocked(Some(step)) => {
             let doing = in_parentheses(step.doing.as_deref());
             lines.push(format!(
                 "loop on thread {thread}: blocked by what was spawned at {}{doing}",
