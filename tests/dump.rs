@@ -465,7 +465,7 @@ fn dumps_end_while_loops_and_pools_come_and_go() {
 }
 
 #[test]
-fn a_loop_that_no_thread_runs_keeps_few_questions_and_answers_later_ones() {
+fn a_loop_that_no_thread_has_run_for_long_answers_later_questions() {
     watched(|| {
         let mut event_loop = EventLoop::new();
         let line = line!() + 1;

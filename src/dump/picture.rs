@@ -8,7 +8,7 @@
 //! - a job: its thread is parked in one wait that was found;
 //! - a limiter: all tokens are out, each held by a job whose thread is parked.
 
-use crate::dump::ask::{LoopState, Reports, LoopStatus};
+use crate::dump::ask::{LoopState, LoopStatus, Reports};
 use crate::dump::{Cycle, Party, Wait};
 use crate::event_loop::report::TaskReport;
 use crate::event_loop::task_waker::MAIN_KEY;

@@ -196,3 +196,20 @@ pub(crate) fn ask(inbox: &Arc<Inbox>, answer: impl FnOnce(LoopReport) + Send + '
     };
     let _ = inbox.post(Post::Callback(Box::new(describe)));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_loop_that_no_thread_runs_keeps_few_questions() {
+        let inbox = Arc::new(Inbox::new(Duration::ZERO, None, None));
+        for _ in 0..2 {
+            (0..100).for_each(|_| ask(&inbox, drop));
+            let mut posts = Vec::new();
+            inbox.take(&mut posts);
+            assert_eq!(posts.len(), usize::from(MOST_QUESTIONS));
+        }
+    }
+}
