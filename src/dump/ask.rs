@@ -3,7 +3,7 @@
 //! All questions are posted before the first answer is waited for.
 
 use crate::bridge::report::{LimiterReport, limiters};
-use crate::event_loop::report::{LOOPS, LoopNote, LoopReport, ask, report_here, run_state};
+use crate::event_loop::report::{LOOPS, LoopNote, LoopReport, ask, report_here};
 use crate::event_loop::scheduler::Inbox;
 use crate::observe::pulse::Step;
 use crate::pool::report::{PoolReport, pools};
@@ -76,7 +76,9 @@ pub(super) fn all(deadline: Option<Instant>) -> Reports {
     let mut loops = Vec::new();
     let mut asked = 0;
     for (inbox, note) in LOOPS.all() {
-        if inbox.run_state.load(Ordering::Relaxed) == run_state::CACHED {
+        let is_run = inbox.is_run.load(Ordering::Relaxed);
+        let is_shown = is_run || !inbox.is_temporary.load(Ordering::Relaxed);
+        if !is_shown {
             continue;
         }
         let here = report_here(&inbox);
@@ -128,7 +130,7 @@ fn address(inbox: &Arc<Inbox>) -> usize {
 
 /// A loop that hasn't answered.
 fn silent(inbox: &Inbox, note: &LoopNote) -> LoopStatus {
-    if inbox.run_state.load(Ordering::Relaxed) == run_state::LEFT {
+    if !inbox.is_run.load(Ordering::Relaxed) {
         return LoopStatus::NotRun;
     }
     let pulse = note.pulse.as_ref().and_then(|pulse| pulse.upgrade());

@@ -14,10 +14,9 @@
 //!
 //! Before its end, a loop may be told to refuse new calls: see [`refuse_calls`](Inbox::refuse_calls).
 
-use crate::event_loop::report::run_state;
 use crate::pool::Pool;
 use crate::pool::worker_context;
-use crate::sync::hint::HintU16;
+use crate::sync::hint::{HintBool, HintU16};
 use crate::sync::panics::{catch_panic, drop_quietly};
 use crate::sync::parker::{Parker, Woken};
 use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, ThreadId, current_thread};
@@ -44,8 +43,10 @@ pub(crate) struct Inbox<T> {
     pub(crate) pool: Option<Pool>,
     /// The registry that got the loop's last job. It tells this loop of refused threads.
     pub(crate) listens_to: AtomicUsize,
-    /// Whether a thread runs the loop: see [`run_state`]. For dumps.
-    pub(crate) run_state: HintU16,
+    /// A thread is in `run_until` or `tick`. For dumps.
+    pub(crate) is_run: HintBool,
+    /// The loop is one of those that `run` uses again. For dumps, which don't show it between two runs.
+    pub(crate) is_temporary: HintBool,
     /// How many questions of dumps the loop hasn't answered.
     pub(crate) questions: HintU16,
 }
@@ -78,7 +79,8 @@ impl<T> Inbox<T> {
             owner: current_thread(),
             pool,
             listens_to: AtomicUsize::new(0),
-            run_state: HintU16::new(run_state::LEFT),
+            is_run: HintBool::new(false),
+            is_temporary: HintBool::new(false),
             questions: HintU16::new(0),
         }
     }
@@ -188,8 +190,8 @@ impl<T> Inbox<T> {
     }
 
     /// For dumps, without an order.
-    pub(crate) fn set_run_state(&self, run_state: u16) {
-        self.run_state.store(run_state, Ordering::Relaxed);
+    pub(crate) fn set_run(&self, is_run: bool) {
+        self.is_run.store(is_run, Ordering::Relaxed);
     }
 
     pub(crate) fn has_hook(&self) -> bool {

@@ -4,8 +4,7 @@
 //! The rule: only an unused loop is cached: it has no task, timer, post, handle or waker.
 
 use crate::event_loop::EventLoop;
-use crate::event_loop::report::run_state;
-use crate::sync::{model_has_failed, thread_local};
+use crate::sync::{Ordering, model_has_failed, thread_local};
 use std::cell::Cell;
 use std::mem;
 
@@ -27,14 +26,21 @@ impl Drop for CachedLoop {
 /// Takes the cached loop, or makes one.
 pub(crate) fn take() -> Box<EventLoop> {
     let mut entry = CACHED.try_with(Cell::take).unwrap_or_default();
-    entry.0.take().unwrap_or_default()
+    entry.0.take().unwrap_or_else(new_loop)
+}
+
+#[cold]
+fn new_loop() -> Box<EventLoop> {
+    let event_loop = Box::<EventLoop>::default();
+    let inbox = &event_loop.scheduler.inbox;
+    inbox.is_temporary.store(true, Ordering::Relaxed); // For dumps, without an order.
+    event_loop
 }
 
 /// If the loop is as good as new, keeps it for the next [`take`]. Else drops it.
 pub(crate) fn keep(event_loop: Box<EventLoop>) {
     if event_loop.is_pristine() {
         event_loop.shrink();
-        event_loop.scheduler.inbox.set_run_state(run_state::CACHED);
         // If the thread ends, the thread-local may be gone. Then the loop is dropped.
         let _ = CACHED.try_with(|entry| entry.set(CachedLoop(Some(event_loop))));
     }

@@ -28,16 +28,6 @@ pub(crate) struct LoopNote {
     pub(crate) pulse: Option<Weak<Pulse>>,
 }
 
-/// Whether a thread runs a loop: the values of [`Inbox::run_state`].
-pub(crate) mod run_state {
-    /// Between two runs, or before the first.
-    pub(crate) const LEFT: u16 = 0;
-    /// In `run_until` or `tick`.
-    pub(crate) const RUN: u16 = 1;
-    /// Unused, and kept for the next `run` of its thread.
-    pub(crate) const CACHED: u16 = 2;
-}
-
 #[derive(Default)]
 pub(crate) struct LoopReport {
     pub(crate) tasks: Vec<TaskReport>,

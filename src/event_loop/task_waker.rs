@@ -20,21 +20,22 @@
 use crate::event_loop::current;
 use crate::event_loop::scheduler::{Inbox, Post, Scheduler, identity};
 use crate::observe::sites::Site;
-use crate::sync::hint::HintU16;
-use crate::sync::{Arc, AtomicBool, AtomicU32, Ordering, impl_wake};
+use crate::sync::{Arc, AtomicBool, AtomicU16, AtomicU32, Ordering, impl_wake};
 use std::task::Waker;
 
 pub(crate) struct TaskWaker {
     inbox: Arc<Inbox>,
     /// The task's key. [`NO_KEY`] after its end. The loop's thread only.
     key: AtomicU32,
-    /// The key is in the ready queue. The loop's thread only.
-    scheduled: AtomicBool,
+    /// [`SCHEDULED`], if the key is in the ready queue. Else, for dumps, the site of a job that the last poll has found pending,
+    /// or zero. The loop's thread only.
+    scheduled: AtomicU16,
     /// The waker is in the inbox, or about to be. Set by the thread that posts it, cleared by the loop.
     posted: AtomicBool,
-    /// The site of a job that the last poll has found pending, or zero. For dumps, on the loop's thread only.
-    job: HintU16,
 }
+
+/// No site has these bits.
+const SCHEDULED: u16 = u16::MAX;
 
 /// No task has this key.
 pub(crate) const NO_KEY: u32 = u32::MAX;
@@ -47,9 +48,8 @@ impl TaskWaker {
         Self {
             inbox,
             key: AtomicU32::new(key),
-            scheduled: AtomicBool::new(false),
+            scheduled: AtomicU16::new(0),
             posted: AtomicBool::new(false),
-            job: HintU16::new(0),
         }
     }
 
@@ -58,7 +58,7 @@ impl TaskWaker {
     }
 
     fn is_scheduled(&self) -> bool {
-        self.scheduled.load(Ordering::Relaxed)
+        self.scheduled.load(Ordering::Relaxed) == SCHEDULED
     }
 
     /// Begins a poll. A wake from here on causes one more poll.
@@ -66,19 +66,30 @@ impl TaskWaker {
     pub(crate) fn begin_poll(&self, scheduler: &Scheduler, waker: &Waker) {
         let key = self.key.load(Ordering::Relaxed);
         scheduler.polling.set((key, identity(waker)));
-        self.scheduled.store(false, Ordering::Relaxed);
+        self.scheduled.store(0, Ordering::Relaxed);
     }
 
     /// Ends a poll. After it, a new task waker may have the same address.
     pub(crate) fn end_poll(&self, scheduler: &Scheduler) {
         scheduler.polling.set((NO_KEY, (0, 0)));
-        self.job.store(scheduler.job.take(), Ordering::Relaxed);
+        if scheduler.job.get() != 0 {
+            self.end_poll_of_job(scheduler);
+        }
+    }
+
+    /// The poll has found a job pending.
+    #[cold]
+    fn end_poll_of_job(&self, scheduler: &Scheduler) {
+        let site = scheduler.job.take();
+        if !self.is_scheduled() {
+            self.scheduled.store(site, Ordering::Relaxed);
+        }
     }
 
     /// The site of the job that the task waits for, or waited for when it was polled last.
     pub(super) fn job(&self) -> Option<Site> {
-        let bits = self.job.load(Ordering::Relaxed);
-        (bits != 0).then(|| Site::from_bits(bits.into()))
+        let bits = self.scheduled.load(Ordering::Relaxed);
+        (bits != 0 && bits != SCHEDULED).then(|| Site::from_bits(bits.into()))
     }
 
     /// Whether the task was woken since its last poll began.
@@ -94,7 +105,7 @@ impl TaskWaker {
     /// Queues the task, unless it is queued already. Called on the loop's thread.
     pub(crate) fn schedule(&self, scheduler: &Scheduler) {
         if !self.is_scheduled() {
-            self.scheduled.store(true, Ordering::Relaxed);
+            self.scheduled.store(SCHEDULED, Ordering::Relaxed);
             let key = self.key.load(Ordering::Relaxed);
             if key != NO_KEY {
                 scheduler.push_woken(key, scheduler.polling.get().0 == key);
@@ -106,7 +117,7 @@ impl TaskWaker {
     /// A leftover waker of an earlier main future may have set `scheduled`. So it is cleared.
     pub(super) fn begin_main(&self) {
         self.set_key(MAIN_KEY);
-        self.scheduled.store(false, Ordering::Relaxed);
+        self.scheduled.store(0, Ordering::Relaxed);
     }
 
     /// The task, or the main future, has ended. From here on, a wake queues nothing. `true` if the key is still in the ready

@@ -2,7 +2,6 @@
 //!
 //! The rule: while the loop runs on its thread, it is awake or asleep in its inbox. Between two runs, it counts as asleep.
 
-use crate::event_loop::report::run_state;
 use crate::event_loop::scheduler::Scheduler;
 use crate::observe::event::{self, Slice, TaskAddress};
 use crate::observe::sites::Site;
@@ -18,13 +17,13 @@ pub(super) struct KeptAwake<'a>(&'a Scheduler);
 impl Drop for KeptAwake<'_> {
     fn drop(&mut self) {
         self.0.tell_asleep();
-        self.0.inbox.set_run_state(run_state::LEFT);
+        self.0.inbox.set_run(false);
     }
 }
 
 impl Scheduler {
     pub(super) fn keep_awake(&self) -> KeptAwake<'_> {
-        self.inbox.set_run_state(run_state::RUN);
+        self.inbox.set_run(true);
         self.tell_awake();
         KeptAwake(self)
     }

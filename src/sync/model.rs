@@ -4,7 +4,7 @@
 //! out. The clock of a thread stands still until that thread has waited for a deadline.
 
 pub use loom::sync::MutexGuard;
-pub use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering, fence};
+pub use loom::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicUsize, Ordering, fence};
 pub(crate) use loom::thread::{Thread, ThreadId};
 
 use std::cell::Cell;

@@ -1,6 +1,8 @@
 //! The version for programs: std's atomics and threads, the locks of parking_lot or of std.
 
-pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering, fence};
+pub(crate) use std::sync::atomic::{
+    AtomicBool, AtomicU16, AtomicU32, AtomicUsize, Ordering, fence,
+};
 pub(crate) use std::thread::{Thread, ThreadId, available_parallelism};
 pub(crate) use std::thread_local;
 
