@@ -50,6 +50,14 @@ fn cycles(dump: &Dump, line: u32, more: u32) -> Vec<&Cycle> {
         .collect()
 }
 
+/// Something has a waker, and nothing says what.
+fn pending_with_a_waker_out() -> impl Future<Output = ()> {
+    poll_fn(|context| {
+        std::mem::forget(context.waker().clone());
+        Poll::Pending
+    })
+}
+
 /// A dump from a thread that runs no loop, while this loop turns.
 async fn dumped() -> Dump {
     asyncify(|| dump(PATIENCE))().await
@@ -77,7 +85,7 @@ fn each_kind_of_wait_is_named() {
             let _job = spawn(async move { spawn_blocking(move || wait.recv()).await });
             let limited = limiter.clone();
             let _token = spawn(async move { drop(limited.acquire().await) });
-            let other = spawn(pending::<()>());
+            let other = spawn(pending_with_a_waker_out());
             let _task = spawn(async move { drop(other.await) });
             yield_now().await;
             let dump = dumped_with(|dump| !waits_of(dump, line + 3).is_empty()).await;
