@@ -138,7 +138,9 @@ mod tests {
 
     fn graph(nodes: usize, waits: &[(usize, usize)]) -> WaitGraph {
         let mut graph = WaitGraph::default();
-        (0..nodes).for_each(|_| drop(graph.add()));
+        for _ in 0..nodes {
+            graph.add();
+        }
         waits
             .iter()
             .for_each(|&(from, on)| graph.add_wait(from, on));
