@@ -34,7 +34,7 @@ const QUIET: Duration = Duration::from_millis(2);
 const COMPUTING_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How many threads the first doubling adds.
-const FIRST_STEP: usize = 4;
+const FIRST_STEP: usize = 8;
 
 /// What the watcher has seen since its last check.
 #[derive(Clone, Copy, Debug)]
@@ -241,7 +241,7 @@ mod tests {
             // The watcher itself is one of these threads.
             brought.push(1 + std::iter::from_fn(|| growth.take_wanted().then_some(())).count());
         }
-        assert_eq!(brought, [4, 8, 16, 32]);
+        assert_eq!(brought, [8, 16, 32, 64]);
     }
 
     #[test]

@@ -160,7 +160,7 @@ pub(crate) struct Threads {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct SleepNumber(u64);
 
-/// How many threads a watcher asks the system about at once. A query takes about 3 microseconds.
+/// How many threads a watcher asks the system about at once. A query takes 3 to 10 microseconds.
 const SAMPLE: usize = 16;
 
 impl Threads {
