@@ -1,11 +1,12 @@
-//! Takes one optimisation after the other out of a copy of the crate, runs the tests that don't need it, and measures the
-//! rows that it is for, in turn with the crate as it is.
+//! Takes one optimisation after the other out of a copy of the crate, and measures the rows that it is for, in turn with the
+//! crate as it is. All are built first, so that nothing else runs while the rows are measured.
 //!
 //! ```text
 //! cargo run --release -p benches --bin ablations                      all of `ablations.txt`; writes ABLATIONS.md
 //! cargo run --release -p benches --bin ablations -- --only batch      those with one of these words in their name or file
-//! cargo run --release -p benches --bin ablations -- --smoke           one, two short rounds of each row, and not all tests: for CI
+//! cargo run --release -p benches --bin ablations -- --smoke           one, two short rounds of each row: for CI
 //! cargo run --release -p benches --bin ablations -- --every-row ..    the same on all rows: what else does it change?
+//! cargo run --release -p benches --bin ablations -- --tests ..        instead: do the tests that don't need it pass without it?
 //! ```
 
 mod report;
@@ -38,12 +39,14 @@ fn main() -> io::Result<ExitCode> {
     if rounds::child(&arguments).is_some() {
         return Ok(ExitCode::SUCCESS);
     }
-    let every_row = arguments
-        .first()
-        .is_some_and(|first| first == "--every-row");
+    let (what, rest) = match arguments.split_first() {
+        Some((first, rest)) if first == "--every-row" => (What::EveryRow, rest),
+        Some((first, rest)) if first == "--tests" => (What::Tests, rest),
+        _ => (What::Rows, arguments.as_slice()),
+    };
     let mut ablations = read_list()?;
     let mut effort = Effort::FULL;
-    match arguments[usize::from(every_row)..].split_first() {
+    match rest.split_first() {
         None => {}
         Some((option, [])) if option == "--smoke" => {
             ablations.retain(|ablation| ablation.one("smoke").is_some());
@@ -53,36 +56,34 @@ fn main() -> io::Result<ExitCode> {
             ablations.retain(|ablation| ablation.has_one_of(words));
         }
         _ => {
-            eprintln!("usage: ablations [--every-row] [--smoke | --only WORDS]");
+            eprintln!("usage: ablations [--every-row | --tests] [--smoke | --only WORDS]");
             return Ok(ExitCode::FAILURE);
         }
     }
-    eprintln!("without an edit");
     let lab = Lab::new(effort)?;
-    if let Some(how) = lab.test(&[])? {
-        eprintln!("{how}");
-        return Ok(ExitCode::FAILURE);
+    if what == What::Tests {
+        return lab.test_all(&ablations);
     }
-    let mut report = Report::default();
-    for ablation in &ablations {
-        eprintln!("{}", ablation.name);
-        let specs = if every_row {
-            all_specs()
-        } else {
-            specs(ablation)
-        };
-        let found = lab.copy.with(ablation, || lab.without(ablation, &specs))?;
-        report.add(ablation, found.and_then(|found| found));
-    }
+    let report = lab.measure(&ablations, what)?;
     println!("{}", report.table());
     if arguments.is_empty() {
         report.write(&checkout().join("benches/ABLATIONS.md"))?;
     }
-    Ok(if report.wrong == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(exit_code(report.wrong))
+}
+
+fn exit_code(wrong: usize) -> ExitCode {
+    ExitCode::from(u8::from(wrong > 0))
+}
+
+/// What is done with each optimisation taken out.
+#[derive(Clone, Copy, PartialEq)]
+enum What {
+    /// The rows and the tests that its entry names.
+    Rows,
+    EveryRow,
+    /// All tests but those that its entry names.
+    Tests,
 }
 
 /// The rows that an entry names.
@@ -106,36 +107,71 @@ fn all_specs() -> Vec<Spec> {
     words.filter_map(|words| Spec::parse(&words)).collect()
 }
 
-/// The copy, and the programs that were built of it.
+/// The copy that is edited, and where the programs are kept that were built of it.
 struct Lab {
     copy: Copy,
-    programs: [PathBuf; 2],
+    programs: PathBuf,
     effort: Effort,
 }
 
 impl Lab {
-    /// Builds the crate as it is.
     fn new(effort: Effort) -> io::Result<Self> {
         let target = checkout().join("target");
         let scratch = target.join("ablations");
-        let lab = Self {
+        let programs = scratch.join("programs");
+        fs::create_dir_all(&programs)?;
+        Ok(Self {
             copy: Copy::new(&CRATE, scratch.join("copy"), target)?,
-            programs: ["unedited", "edited"].map(|name| scratch.join(name)),
+            programs,
             effort,
-        };
-        lab.build(&lab.programs[0])?.map_err(io::Error::other)?;
-        Ok(lab)
+        })
     }
 
-    /// Called with the edit made. The rows, and the tests that fail.
-    fn without(&self, ablation: &Entry, specs: &[Spec]) -> io::Result<Result<Found, String>> {
-        let shown_by = ablation.tests("fails");
-        let shows: Vec<_> = shown_by.iter().flat_map(|tests| &tests.words).collect();
-        if let Some(how) = self.test(&shows)? {
-            return Ok(Err(how));
+    /// Builds the crate as it is and without each optimisation, and then measures.
+    fn measure(&self, ablations: &[Entry], what: What) -> io::Result<Report> {
+        eprintln!("built: the crate as it is");
+        let unedited = self.programs.join("unedited");
+        self.build(&unedited)?.map_err(io::Error::other)?;
+        let mut built = Vec::new();
+        for (number, ablation) in ablations.iter().enumerate() {
+            eprintln!("built without: {}", ablation.name);
+            let edited = self.programs.join(number.to_string());
+            let tested = || self.build_and_test(ablation, &edited);
+            let tested = self.copy.with(ablation, tested)?.and_then(|tested| tested);
+            built.push((ablation, edited, tested));
+        }
+        eprintln!("measured from here on: nothing else should run");
+        let mut report = Report::default();
+        for (ablation, edited, tested) in built {
+            let specs = match what {
+                What::EveryRow => all_specs(),
+                _ => specs(ablation),
+            };
+            let programs = [unedited.clone(), edited];
+            let compare = |spec| rounds::compare(spec, &programs, self.effort);
+            let found = tested.and_then(|failed| {
+                let rows: Result<_, String> = specs.iter().map(compare).collect();
+                Ok(Found {
+                    rows: rows?,
+                    failed,
+                })
+            });
+            report.add(ablation, found);
+        }
+        Ok(report)
+    }
+
+    /// Called with the edit made. The tests that fail.
+    fn build_and_test(
+        &self,
+        ablation: &Entry,
+        program: &Path,
+    ) -> io::Result<Result<Vec<String>, String>> {
+        if let Err(errors) = self.build(program)? {
+            return Ok(Err(errors));
         }
         let mut failed = Vec::new();
-        for tests in shown_by {
+        for tests in ablation.tests("fails") {
             let file = tests.file.clone();
             match self.copy.test(&[tests])? {
                 Ok(Some(how)) => failed.push(format!("{file}: {}", how.trim_start_matches("by "))),
@@ -143,20 +179,31 @@ impl Lab {
                 Err(errors) => return Ok(Err(errors)),
             }
         }
-        if let Err(errors) = self.build(&self.programs[1])? {
-            return Ok(Err(errors));
-        }
-        let compare = |spec| rounds::compare(spec, &self.programs, self.effort);
-        let rows: Result<_, String> = specs.iter().map(compare).collect();
-        Ok(rows.map(|rows| Found { rows, failed }))
+        Ok(Ok(failed))
     }
 
-    /// All tests but those with one of these words in their name. What failed, if any did.
-    fn test(&self, skipped: &[&String]) -> io::Result<Option<String>> {
-        let skips = skipped.iter().flat_map(|word| ["--skip", word.as_str()]);
-        if !self.effort.all_tests {
-            return Ok(None);
+    /// Runs all tests but those that are to fail, without each optimisation.
+    fn test_all(&self, ablations: &[Entry]) -> io::Result<ExitCode> {
+        let mut wrong = 0;
+        for ablation in ablations {
+            let result = self.copy.with(ablation, || self.test(ablation))?;
+            let said = match result {
+                Ok(None) => "the tests pass".to_owned(),
+                Ok(Some(why)) | Err(why) => {
+                    wrong += 1;
+                    why
+                }
+            };
+            println!("without: {}: {said}", ablation.name);
         }
+        Ok(exit_code(wrong))
+    }
+
+    /// What failed, if anything did that isn't named.
+    fn test(&self, ablation: &Entry) -> io::Result<Option<String>> {
+        let to_fail = ablation.tests("fails");
+        let words = to_fail.iter().flat_map(|tests| &tests.words);
+        let skips = words.flat_map(|word| ["--skip", word.as_str()]);
         let mut command = self.copy.cargo(&["test", "--tests", "--quiet", "--"]);
         let output = command.args(skips).env("RUST_BACKTRACE", "0").output()?;
         if output.status.success() {

@@ -45,8 +45,6 @@ impl Spec {
 
 #[derive(Clone, Copy)]
 pub struct Effort {
-    /// Also the tests that don't need the optimisation are run.
-    pub all_tests: bool,
     rounds: usize,
     /// For the laps of one process.
     budget: Duration,
@@ -54,12 +52,10 @@ pub struct Effort {
 
 impl Effort {
     pub const FULL: Self = Self {
-        all_tests: true,
         rounds: 9,
         budget: Duration::from_millis(400),
     };
     pub const SMOKE: Self = Self {
-        all_tests: false,
         rounds: 2,
         budget: Duration::from_millis(50),
     };
