@@ -222,7 +222,7 @@ impl Lab {
         let output = self
             .copy
             .cargo(&build)
-            .args(["--bin", "ablations"])
+            .args(["--bin", "ablations", "--features", "alone"])
             .output()?;
         if !output.status.success() {
             return Ok(Err(String::from_utf8_lossy(&output.stderr).into_owned()));
