@@ -5,17 +5,18 @@
 
 mod common;
 
-use common::{Grenade, ms, until, was_reported, watched};
+use common::{Grenade, ms, panic_of, until, was_reported, watched};
 use footbridge::{
     Blocked, EventLoop, EventLoopBuilder, Handle, Syncify, asyncify, gather, spawn, spawn_blocking,
     syncify, time,
 };
 use std::future::pending;
-use std::panic::Location;
+use std::panic::{Location, resume_unwind};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -234,6 +235,33 @@ fn a_drop_that_blocks_is_told_when_the_task_ends_is_aborted_or_ends_with_its_loo
     });
 }
 
+/// A waker that blocks until that is told of.
+struct BlocksInWake(Reports, mpsc::Sender<Blocked>);
+
+impl Wake for BlocksInWake {
+    fn wake(self: Arc<Self>) {
+        self.1.send(self.0.next()).unwrap();
+    }
+}
+
+// D1
+#[test]
+fn a_waker_that_blocks_when_its_timer_is_due_is_told_by_the_call_that_runs_the_loop() {
+    watched(|| {
+        let (mut event_loop, reports) = watched_loop(ms(1));
+        let (tell, told) = mpsc::channel();
+        let waker = Waker::from(Arc::new(BlocksInWake(reports, tell)));
+        let mut sleep = Box::pin(time::sleep(ms(2)));
+        event_loop.run_until(async {
+            let polled = sleep.as_mut().poll(&mut Context::from_waker(&waker));
+            assert!(polled.is_pending());
+        });
+        let main = async { until_async(|| told.try_recv().ok()).await };
+        let (line, blocked) = (here().line(), event_loop.run_until(main));
+        assert_eq!(line_of(&blocked), (file!(), line));
+    });
+}
+
 // Decision 26
 #[test]
 fn a_loop_that_slept_for_long_is_watched_again_when_it_wakes() {
@@ -261,15 +289,18 @@ fn a_loop_that_slept_for_long_is_watched_again_when_it_wakes() {
 
 // Decision 26
 #[test]
-fn a_loop_that_sleeps_or_runs_short_steps_is_not_blocked() {
+fn a_loop_that_sleeps_is_left_or_runs_short_steps_is_not_blocked() {
     watched(|| {
         let (open, gate) = mpsc::channel::<()>();
         let asleep = thread::spawn(move || {
             let (mut event_loop, reports) = watched_loop(ms(1000));
-            let task = event_loop.spawn(async { spawn_blocking(move || gate.recv()).await });
-            event_loop.run_until(task).unwrap().unwrap();
+            let task = async { spawn_blocking(move || gate.recv()).await };
+            event_loop.run_until(async { spawn(task).await.unwrap().unwrap() });
             reports
         });
+        let (mut left, reports_of_left) = watched_loop(ms(1000));
+        // No panic hook is called, which might take long.
+        panic_of(|| left.run_until(async { resume_unwind(Box::new("and the loop is left")) }));
         let is_over = Arc::new(AtomicBool::new(false));
         let until_over = is_over.clone();
         let busy = thread::spawn(move || {
@@ -292,7 +323,9 @@ fn a_loop_that_sleeps_or_runs_short_steps_is_not_blocked() {
         event_loop.run_until(async { reports.next() });
         is_over.store(true, Ordering::Relaxed);
         open.send(()).unwrap();
-        assert!(asleep.join().unwrap().is_empty() && busy.join().unwrap().is_empty());
+        assert!(asleep.join().unwrap().is_empty(), "asleep");
+        assert!(busy.join().unwrap().is_empty(), "busy");
+        assert!(reports_of_left.is_empty(), "left");
     });
 }
 

@@ -8,7 +8,8 @@ mod common;
 
 use common::watched;
 use footbridge::{
-    EventLoop, Pool, Sink, asyncify, run, spawn, spawn_blocking, spawn_generator, syncify, trace,
+    EventLoop, Pool, Sink, asyncify, run, spawn, spawn_blocking, spawn_generator, syncify,
+    syncify_iter, trace,
 };
 use std::collections::BTreeMap;
 use std::panic::Location;
@@ -417,6 +418,27 @@ fn a_generator_that_waits_for_its_consumer_waits_in_a_slice() {
             panic!("one job, not {:?}", trace.slices)
         };
         let waits = trace.named("send");
+        let wait = waits.iter().find(|wait| wait.tid == job.tid).unwrap();
+        assert!(wait.kind == "wait" && job.begin <= wait.begin && wait.end <= job.end);
+    });
+}
+
+#[test]
+fn a_job_that_waits_for_an_async_sequence_waits_in_a_slice() {
+    watched(|| {
+        let recorder = trace::record(100_000);
+        let at = line() + 6;
+        let job = || {
+            let mut left = 0..3;
+            let items = syncify_iter(|| async move || left.next());
+            assert_eq!(items.map(Result::unwrap).sum::<u32>(), 3);
+        };
+        run(async { asyncify(job)().await });
+        let trace = Trace::of(&recorder.stop());
+        let [job] = trace.of_line("job", at)[..] else {
+            panic!("one job, not {:?}", trace.slices)
+        };
+        let waits = trace.named("syncify_iter");
         let wait = waits.iter().find(|wait| wait.tid == job.tid).unwrap();
         assert!(wait.kind == "wait" && job.begin <= wait.begin && wait.end <= job.end);
     });

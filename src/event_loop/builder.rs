@@ -118,8 +118,10 @@ impl EventLoopBuilder {
     /// If the loop is blocked for longer than `after`, `hook` is told which line spawned what blocks it: while it does,
     /// again at twice that time, at four times and so on, and once when it is over. [`Blocked`] has an example.
     ///
-    /// The loop is blocked while one poll of a task or of the main future runs, one callback, or one drop of a task. A loop
-    /// that sleeps isn't blocked. `after` is a millisecond at the least.
+    /// The loop is blocked while one poll of a task or of the main future runs, one callback, one drop of a task, or one wake
+    /// that a timer causes. A loop that sleeps isn't blocked. `after` is a millisecond at the least. Two things aren't
+    /// watched: the hook of [`on_wake`](Self::on_wake) between two runs of the loop, and the drop of a callback that never
+    /// ran.
     ///
     /// `hook` runs on a thread that watches all such loops, with no lock held. Meanwhile that thread watches none, so the
     /// hook should be short. If it panics, the panic hook reports it, and the watch goes on. If the loop is dropped during a

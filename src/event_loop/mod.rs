@@ -108,7 +108,7 @@ impl EventLoop {
         let scheduler = self.scheduler.clone();
         let _awake = scheduler.keep_awake();
         self.scheduler.inbox.begin_tick();
-        self.begin_turn();
+        self.begin_turn(Location::caller());
         self.turn(|_| ()) > 0
     }
 

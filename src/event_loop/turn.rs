@@ -53,7 +53,7 @@ impl EventLoop {
         let _slot = slot::release();
         scheduler.entered_at.set(Some(entered_at));
         loop {
-            self.begin_turn();
+            self.begin_turn(entered_at);
             let mut output = None;
             let ran = self.turn(|scheduler| {
                 if let Poll::Ready(ready) =
@@ -72,12 +72,16 @@ impl EventLoop {
     }
 
     /// Moves what is due behind what is ready: first the timers, then the posts of other threads, then the tasks that woke
-    /// themselves.
-    pub(super) fn begin_turn(&mut self) {
+    /// themselves. A waker that is called counts as spawned at `entered_at`.
+    pub(super) fn begin_turn(&mut self, entered_at: &'static Location<'static>) {
         for target in self.scheduler.take_due_timers() {
             match target {
                 TimerTarget::Task(key) => self.wake_task(key),
-                TimerTarget::Waker(waker) => wake(waker),
+                TimerTarget::Waker(waker) => {
+                    self.scheduler.begin_step(|| Site::of(entered_at));
+                    wake(waker);
+                    self.scheduler.end_step();
+                }
             }
         }
         self.scheduler.gather_due();

@@ -30,8 +30,9 @@ pub(crate) type BlockedHook = Box<dyn Fn(&Blocked) + Send + Sync>;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Blocked {
-    /// The line that spawned what blocks: the call of `spawn`, `call_soon`, `run`, `run_until`, `block_on` or `syncify`.
-    /// (In a program with more than 4,000 such lines, some have a line of this crate instead.)
+    /// The line that spawned what blocks: the call of `spawn`, `call_soon`, `run`, `run_until`, `block_on` or `syncify`. Of a
+    /// waker that a timer calls, the call that runs the loop: `run`, `run_until` or `tick`.
+    /// (In a program with thousands of such lines, some have a line of this crate instead.)
     pub spawned_at: &'static Location<'static>,
     /// The name of the loop's thread, or its number if it has no name.
     pub thread: String,

@@ -17,6 +17,7 @@ use crate::observe::pulse::{Pulse, Word};
 use crate::sync::panics::{catch_panic, drop_quietly};
 use crate::sync::parker::Parker;
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering, lazy_static, now, start_thread};
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 /// How many looks there are in the time that a step may take.
@@ -34,7 +35,8 @@ struct Monitor {
 
 #[derive(Default)]
 struct Watched {
-    loops: Vec<WatchedLoop>,
+    /// By the addresses of their pulses.
+    loops: HashMap<usize, WatchedLoop>,
     /// The monitor's thread runs, or is being started.
     has_thread: bool,
 }
@@ -66,14 +68,15 @@ pub(crate) fn watch(asked: Option<(Duration, BlockedHook)>) -> Option<Arc<Pulse>
         None => (asked_by_environment()?, Box::new(print) as BlockedHook),
     };
     let pulse = Arc::new(Pulse::new(after.max(LEAST), hook));
-    let mut watched = MONITOR.watched.lock();
-    watched.loops.push(WatchedLoop {
+    let new = WatchedLoop {
         pulse: pulse.clone(),
         word: pulse.word(),
         since: now(),
         due: pulse.after,
         was_told: false,
-    });
+    };
+    let mut watched = MONITOR.watched.lock();
+    watched.loops.insert(Arc::as_ptr(&pulse).addr(), new);
     // If the system refuses the thread, the next watched loop asks again.
     if !watched.has_thread {
         watched.has_thread = start_thread("footbridge-monitor".into(), None, main).is_ok();
@@ -101,9 +104,7 @@ pub(crate) fn fall_asleep(pulse: &Pulse) {
 pub(crate) fn end(pulse: &Arc<Pulse>) {
     pulse.set_ended();
     let mut watched = MONITOR.watched.lock();
-    let is_this = |watched: &WatchedLoop| Arc::ptr_eq(&watched.pulse, pulse);
-    let index = watched.loops.iter().position(is_this);
-    let removed = index.map(|index| watched.loops.swap_remove(index));
+    let removed = watched.loops.remove(&Arc::as_ptr(pulse).addr());
     let was_last = watched.loops.is_empty();
     drop(watched);
     drop(removed);
@@ -118,7 +119,10 @@ impl Monitor {
         // As in `Pulse::set_awake`: a loop that wakes from here on sees the flag, or is seen below.
         self.asleep.store(true, Ordering::SeqCst);
         let watched = self.watched.lock();
-        let is_needed = watched.loops.iter().any(|watched| watched.pulse.is_awake());
+        let is_needed = watched
+            .loops
+            .values()
+            .any(|watched| watched.pulse.is_awake());
         drop(watched);
         if !is_needed {
             let _ = self.parker.park(None);
@@ -136,7 +140,7 @@ fn main() {
         // Each loop may wake before the next look, so the least time of all counts.
         let Some(least) = watched
             .loops
-            .iter()
+            .values()
             .map(|watched| watched.pulse.after)
             .min()
         else {
@@ -145,7 +149,7 @@ fn main() {
         };
         let now = now();
         let mut is_active = false;
-        for watched in &mut watched.loops {
+        for watched in watched.loops.values_mut() {
             let (goes_on, report) = watched.look(now);
             is_active |= goes_on;
             reports.extend(report.map(|report| (watched.pulse.clone(), report)));

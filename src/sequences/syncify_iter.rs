@@ -16,6 +16,7 @@ use crate::event_loop::current;
 use crate::event_loop::handle::Handle;
 use crate::event_loop::join_error::JoinError;
 use crate::event_loop::send_join_handle::SendJoinHandle;
+use crate::observe::event::{self, Slice};
 use crate::pool::{slot, wait};
 use crate::sequences::channel::{Channel, Receiver};
 use crate::sync::{Arc, BATCH};
@@ -118,6 +119,7 @@ where
         };
         refuse_wait(&side.home)?;
         let _slot = slot::try_release().ok_or(SyncifyError::PoolExhausted)?;
+        let _wait = event::slice(|| Slice::Wait("syncify_iter"));
         let AsyncSide { task, receiver, .. } = &mut side;
         let poll = |context: &mut Context<'_>| {
             receiver.poll_next(context, |context| task.cell.poll(context))
