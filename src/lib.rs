@@ -106,8 +106,8 @@
 //!
 //! # The pool
 //! Jobs run on the [global](Pool::global) pool, or on one that a loop or a call names. A pool starts threads when jobs
-//! need them. About as many threads as there are processors run jobs that compute. Jobs that block get a thread each, up
-//! to [`max_threads`](PoolBuilder::max_threads). A [`Limiter`] bounds how many calls of a kind run at once:
+//! need them. Jobs that compute start at most twice as many threads as there are processors, and one. Jobs that block get
+//! a thread each, up to [`max_threads`](PoolBuilder::max_threads). A [`Limiter`] bounds how many calls of a kind run at once:
 //!
 //! ```
 //! # use footbridge::{Asyncify, Limiter, gather, run};
