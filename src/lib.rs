@@ -308,6 +308,7 @@
 //! sync/         the one door to shared memory
 //!     native  model  deque  wake                    std, parking_lot and crossbeam-deque; or loom
 //!     hint                                          what only a dump reads
+//!     interleaving  columns  logged                 what the threads of a model did, printed if it fails
 //!     thread_state  system_calls                    what the system says about a thread
 //!     parker  backoff  panics                       sleeping, spinning before it, users' code that may panic
 //! ```
@@ -382,6 +383,8 @@ pub use sequences::syncify_iter::syncify_iter;
 #[cfg(footbridge_loom)]
 #[doc(hidden)]
 pub mod internals;
+#[cfg(footbridge_loom)]
+pub use sync::logged as model;
 
 #[cfg(doc)]
 #[doc = include_str!("../docs/embedding.md")]

@@ -10,7 +10,7 @@ pub use footbridge::internals;
 pub use loom::thread::{spawn, yield_now};
 pub use std::sync::Arc;
 
-use loom::sync::atomic::{
+use footbridge::model::{
     AtomicUsize,
     Ordering::{Acquire, Relaxed, Release},
 };
@@ -101,15 +101,18 @@ pub fn woken_by(wakers: usize) -> impl Future<Output = ()> {
 pub struct Data(Arc<AtomicUsize>);
 
 impl Data {
+    #[track_caller]
     pub fn set(&self, value: usize) {
         self.0.store(value, Relaxed);
     }
 
     /// The last value, or an older one that this thread may still see.
+    #[track_caller]
     pub fn get(&self) -> usize {
         self.0.load(Relaxed)
     }
 
+    #[track_caller]
     pub fn add(&self, value: usize) {
         self.0.fetch_add(value, Relaxed);
     }
@@ -121,10 +124,12 @@ impl Data {
 pub struct Flag(Arc<AtomicUsize>);
 
 impl Flag {
+    #[track_caller]
     pub fn raise(&self) {
         self.0.store(1, Release);
     }
 
+    #[track_caller]
     pub fn is_raised(&self) -> bool {
         self.0.load(Acquire) == 1
     }

@@ -1,5 +1,5 @@
 //! Replacements for crossbeam's deques: queues under a lock. Used without crossbeam-deque, and in models, because loom can't
-//! see into crossbeam's.
+//! see into crossbeam's. In a model the log of steps says where a queue is used, so callers are tracked.
 
 #[cfg(not(footbridge_loom))]
 use super::Mutex;
@@ -42,11 +42,13 @@ impl<T> LockedQueue<T> {
 /// thread that pushes sees nothing of what others have taken. The lock is std's, so loom sees no step and no order in it.
 #[cfg(footbridge_loom)]
 impl<T> LockedQueue<T> {
+    #[track_caller]
     fn add(&self, how_many: usize, add: impl FnOnce(&mut VecDeque<T>)) {
         self.len.fetch_add(how_many, Ordering::AcqRel);
         add(&mut self.items.lock().unwrap());
     }
 
+    #[track_caller]
     fn take<R>(&self, take: impl FnOnce(&mut VecDeque<T>) -> R) -> R {
         let (result, taken) = {
             let mut items = self.items.lock().unwrap();
@@ -66,10 +68,12 @@ impl<T> LockedQueue<T> {
         }
     }
 
+    #[track_caller]
     fn len(&self) -> usize {
         self.len.load(Ordering::Relaxed)
     }
 
+    #[track_caller]
     fn steal(&self) -> Steal<T> {
         if self.len() == 0 {
             return Steal::Empty;
@@ -83,6 +87,7 @@ impl<T> LockedQueue<T> {
 
 impl<T> LockedQueue<T> {
     /// Returns the first item. Takes up to half of the items, at most `limit`, and moves the others to `to`.
+    #[track_caller]
     fn steal_batch(&self, to: &LockedQueue<T>, limit: usize) -> Steal<T> {
         if self.len() == 0 || std::ptr::eq(self, to) {
             return self.steal();
@@ -109,22 +114,27 @@ impl<T> Injector<T> {
         Self(LockedQueue::new())
     }
 
+    #[track_caller]
     pub(crate) fn push(&self, item: T) {
         self.0.add(1, |items| items.push_back(item));
     }
 
+    #[track_caller]
     pub(crate) fn is_empty(&self) -> bool {
         self.0.len() == 0
     }
 
+    #[track_caller]
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
 
+    #[track_caller]
     pub(crate) fn steal(&self) -> Steal<T> {
         self.0.steal()
     }
 
+    #[track_caller]
     pub(crate) fn steal_batch_with_limit_and_pop(
         &self,
         local: &Local<T>,
@@ -146,10 +156,12 @@ impl<T> Local<T> {
         Stealer(self.0.clone())
     }
 
+    #[track_caller]
     pub(crate) fn push(&self, item: T) {
         self.0.add(1, |items| items.push_back(item));
     }
 
+    #[track_caller]
     pub(crate) fn pop(&self) -> Option<T> {
         match self.0.steal() {
             Steal::Success(item) => Some(item),
@@ -157,6 +169,7 @@ impl<T> Local<T> {
         }
     }
 
+    #[track_caller]
     pub(crate) fn is_empty(&self) -> bool {
         self.0.len() == 0
     }
@@ -166,10 +179,12 @@ impl<T> Local<T> {
 pub(crate) struct Stealer<T>(Arc<LockedQueue<T>>);
 
 impl<T> Stealer<T> {
+    #[track_caller]
     pub(crate) fn steal(&self) -> Steal<T> {
         self.0.steal()
     }
 
+    #[track_caller]
     pub(crate) fn steal_batch_with_limit_and_pop(
         &self,
         local: &Local<T>,
@@ -178,10 +193,12 @@ impl<T> Stealer<T> {
         self.0.steal_batch(&local.0, limit)
     }
 
+    #[track_caller]
     pub(crate) fn is_empty(&self) -> bool {
         self.0.len() == 0
     }
 
+    #[track_caller]
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }

@@ -21,8 +21,14 @@ pub(crate) mod hint;
 pub(crate) mod panics;
 pub(crate) mod parker;
 
+#[cfg(footbridge_loom)]
+mod columns;
 #[cfg(any(footbridge_loom, not(feature = "crossbeam-deque")))]
 mod deque;
+#[cfg(footbridge_loom)]
+mod interleaving;
+#[cfg(footbridge_loom)]
+pub mod logged;
 #[cfg(footbridge_loom)]
 mod model;
 #[cfg(not(footbridge_loom))]

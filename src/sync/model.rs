@@ -3,10 +3,11 @@
 //! In the model, a timed wait ends by notification or by timeout, and both are explored. If no thread can notify, it times
 //! out. The clock of a thread stands still until that thread has waited for a deadline.
 
+pub use super::logged::{AtomicBool, AtomicU16, AtomicU32, AtomicUsize, Ordering, fence};
 pub use loom::sync::MutexGuard;
-pub use loom::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicUsize, Ordering, fence};
 pub(crate) use loom::thread::{Thread, ThreadId};
 
+use super::interleaving::{Event, log, step};
 use std::cell::Cell;
 use std::io;
 use std::num::NonZeroUsize;
@@ -35,10 +36,10 @@ impl<T> Mutex<T> {
         Self(loom::sync::Mutex::new(value))
     }
 
+    #[track_caller]
     pub fn lock(&self) -> MutexGuard<'_, T> {
-        self.0
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
+        let guard = step(self, || self.0.lock(), |_| Event::Step(None, None));
+        guard.unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     pub(crate) fn get_mut(&mut self) -> &mut T {
@@ -65,10 +66,11 @@ pub(crate) struct Condvar {
 const SUDDEN_TIMEOUTS: usize = 2;
 
 impl Condvar {
+    #[track_caller]
     pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-        self.condvar
-            .wait(guard)
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
+        log(self, Event::Call(" sleeps"));
+        let guard = step(self, || self.condvar.wait(guard), |_| Event::Call(" wakes"));
+        guard.unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// Loom's own timeouts never fire. So this releases the lock and takes it again. A notification comes before, in
@@ -76,6 +78,7 @@ impl Condvar {
     /// that sleeps in a loop then lets others run.
     ///
     /// Always returns that the deadline came first. A notified thread has to check the state under the lock anyway.
+    #[track_caller]
     pub(crate) fn wait_until<'a, T>(
         &self,
         guard: MutexGuard<'a, T>,
@@ -87,11 +90,14 @@ impl Condvar {
         if self.timeouts.fetch_add(1, atomic::Ordering::Relaxed) >= SUDDEN_TIMEOUTS {
             loom::thread::yield_now();
         }
-        (lock.lock(), true)
+        let guard = step(self, || lock.0.lock(), |_| Event::Call(" times out"));
+        let guard = guard.unwrap_or_else(|poisoned| poisoned.into_inner());
+        (guard, true)
     }
 
+    #[track_caller]
     pub(crate) fn notify_one(&self) {
-        self.condvar.notify_one();
+        step(self, || self.condvar.notify_one(), |()| Event::Call(""));
     }
 }
 
@@ -131,6 +137,7 @@ pub(crate) fn this_thread() -> Thread {
     loom::thread::current()
 }
 
+#[track_caller]
 pub(crate) fn start_thread(
     name: String,
     stack_size: Option<usize>,
@@ -140,6 +147,7 @@ pub(crate) fn start_thread(
     if stack_size == Some(usize::MAX) {
         return Err(io::ErrorKind::OutOfMemory.into());
     }
+    log(&name, Event::Text(format!("starts {name}")));
     loom::thread::Builder::new()
         .name(name)
         .spawn(body)

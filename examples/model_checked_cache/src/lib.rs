@@ -4,7 +4,7 @@
 //! Both versions are here: the first one is wrong, and only a model shows it.
 
 #[cfg(footbridge_loom)]
-use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use footbridge::model::{AtomicBool, AtomicUsize, Ordering};
 #[cfg(not(footbridge_loom))]
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 

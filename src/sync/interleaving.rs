@@ -1,0 +1,220 @@
+//! What each thread of a model has done in this iteration. If the model fails, `columns` prints it.
+//!
+//! The rule: loom sees nothing of it, so a model has the same interleavings as without. loom runs the threads of a model on
+//! one thread of the system. So the log is in a thread-local of std's, and needs no lock.
+//!
+//! ```text
+//!   a thread's first step   its column begins. If no other column has begun and not ended, this is a new iteration: the log is cleared
+//!   a step is done          an entry. A thread that waits for its turn, or for a lock, has no entry yet
+//!   a thread ends           its column is dropped, like each of the thread's thread-locals
+//!   a panic                 an entry, by the panic hook
+//!   the model has failed    loom panics, or a panic drops the last column: the log is printed
+//! ```
+//!
+//! If the model fails, all columns are dropped after loom has ended. A panic that is caught drops fewer: its own thread goes on.
+
+use super::{columns, panics};
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::panic::{self, Location, PanicHookInfo};
+use std::sync::Once;
+
+/// How many entries are kept: the last ones.
+const MOST: usize = 400;
+
+/// What an atomic held.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Value {
+    Bool(bool),
+    Integer(i128),
+}
+
+pub(super) enum Event {
+    /// A call of an atomic or a lock: what it has read, and what it has written.
+    Step(Option<Value>, Option<Value>),
+    /// What there is to say of another call.
+    Call(&'static str),
+    /// What is said by no line of the source.
+    Text(String),
+    /// Where it was, and its message.
+    Panic(String, String),
+}
+
+pub(super) struct Entry {
+    /// The index of its column.
+    pub(super) thread: usize,
+    pub(super) call: Call,
+    pub(super) event: Event,
+}
+
+/// A call of an atomic, a lock or another object of loom's.
+#[derive(Clone, Copy)]
+pub(super) struct Call {
+    pub(super) at: &'static Location<'static>,
+    /// Its address.
+    pub(super) object: usize,
+}
+
+impl Call {
+    #[track_caller]
+    fn of<T>(object: &T) -> Self {
+        let at = Location::caller();
+        let object = std::ptr::from_ref(object).addr();
+        Self { at, object }
+    }
+}
+
+pub(super) struct Thread {
+    pub(super) name: String,
+    /// The call that it hasn't returned from.
+    pub(super) within: Option<Call>,
+}
+
+pub(super) struct Log {
+    pub(super) threads: Vec<Thread>,
+    pub(super) entries: VecDeque<Entry>,
+    pub(super) left_out: usize,
+    /// How many columns have begun and not ended.
+    live: usize,
+    /// The column of the last entry.
+    last: usize,
+    is_printed: bool,
+}
+
+std::thread_local! {
+    static LOG: RefCell<Log> = const { RefCell::new(Log::NEW) };
+}
+
+impl Log {
+    const NEW: Self = Self {
+        threads: Vec::new(),
+        entries: VecDeque::new(),
+        left_out: 0,
+        live: 0,
+        last: 0,
+        is_printed: false,
+    };
+
+    fn push(&mut self, thread: usize, call: Call, event: Event) {
+        if self.entries.len() == MOST {
+            self.entries.pop_front();
+            self.left_out += 1;
+        }
+        self.entries.push_back(Entry {
+            thread,
+            call,
+            event,
+        });
+        self.last = thread;
+    }
+}
+
+loom::thread_local! {
+    static COLUMN: Column = Column::begin();
+}
+
+/// The index of a thread's column. The thread's end drops it.
+struct Column(usize);
+
+impl Column {
+    fn begin() -> Self {
+        static HOOK: Once = Once::new();
+        if !std::thread::panicking() {
+            HOOK.call_once(install_hook);
+        }
+        let name = match super::current_thread_name() {
+            main if main == "ThreadId(0)" => "main".into(),
+            other => other.replace("ThreadId(", "thread ").replace(')', ""),
+        };
+        LOG.with_borrow_mut(|log| {
+            if log.live == 0 {
+                *log = Log::NEW;
+            }
+            log.live += 1;
+            log.threads.push(Thread { name, within: None });
+            Self(log.threads.len() - 1)
+        })
+    }
+}
+
+impl Drop for Column {
+    fn drop(&mut self) {
+        let is_last = LOG.with_borrow_mut(|log| {
+            log.live -= 1;
+            log.push(self.0, Call::of(self), Event::Text("ends".into()));
+            log.live == 0
+        });
+        if is_last && std::thread::panicking() {
+            print();
+        }
+    }
+}
+
+/// Does a step on the object, and logs it when it is done.
+#[track_caller]
+pub(super) fn step<T, R>(
+    object: &T,
+    step: impl FnOnce() -> R,
+    event: impl FnOnce(&R) -> Event,
+) -> R {
+    let call = Call::of(object);
+    // If the thread ends, the thread-local is gone, and the step isn't logged.
+    let Ok(thread) = COLUMN.try_with(|column| column.0) else {
+        return step();
+    };
+    LOG.with_borrow_mut(|log| log.threads[thread].within = Some(call));
+    let result = step();
+    let event = event(&result);
+    LOG.with_borrow_mut(|log| {
+        log.threads[thread].within = None;
+        log.push(thread, call, event);
+    });
+    result
+}
+
+/// Logs what the thread does with the object. For loom it is no step.
+#[track_caller]
+pub(super) fn log<T>(object: &T, event: Event) {
+    let call = Call::of(object);
+    if let Ok(thread) = COLUMN.try_with(|column| column.0) {
+        LOG.with_borrow_mut(|log| log.push(thread, call, event));
+    }
+}
+
+fn install_hook() {
+    let usual = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        usual(info);
+        log_panic(info);
+    }));
+}
+
+/// No step of loom's may be taken here, because a panic in a hook aborts.
+fn log_panic(info: &PanicHookInfo<'_>) {
+    let at = info.location().map(ToString::to_string).unwrap_or_default();
+    let message = panics::message(info.payload()).unwrap_or_default();
+    let is_of_loom = at.contains("loom") && at.replace('\\', "/").contains("/src/rt/");
+    // If a model fails, what is dropped may use loom, which has ended.
+    let is_after_end = message.starts_with("cannot access Loom");
+    let is_live = LOG.with_borrow_mut(|log| {
+        if !is_after_end {
+            let text = message.lines().find(|line| !line.is_empty());
+            let text = text.unwrap_or("a panic").into();
+            log.push(log.last, Call::of(log), Event::Panic(at, text));
+        }
+        log.live > 0
+    });
+    if is_of_loom && (is_live || !is_after_end) {
+        print();
+    }
+}
+
+/// Prints the log, once.
+fn print() {
+    LOG.with_borrow_mut(|log| {
+        if !log.is_printed && !log.threads.is_empty() {
+            eprint!("{}", columns::show(log));
+        }
+        log.is_printed = true;
+    });
+}
