@@ -208,12 +208,12 @@ fn a_stale_read_is_printed_before_the_assertion_that_it_fails() {
     let table = table("data_behind_a_relaxed_flag_of_our_own_sync_is_caught");
     let expected = [
         " | main | thread 1",
-        "canary.rs | | shared.0.store(1, Relaxed) writes 1",
-        "canary.rs | | shared.1.store(true, Relaxed) writes true",
+        "> canary.rs | | shared.0.store(1, Relaxed) writes 1",
+        "> canary.rs | | shared.1.store(true, Relaxed) writes true",
         " | | ends",
-        "canary.rs | flag.load(Relaxed) reads true",
-        "canary.rs | data.load(Relaxed) reads 0, stale",
-        "canary.rs | panics: assertion `left == right` failed: published too early",
+        "> canary.rs | flag.load(Relaxed) reads true",
+        "> canary.rs | data.load(Relaxed) reads 0, stale",
+        "> canary.rs | panics: assertion `left == right` failed: published too early",
     ];
     assert_eq!(table, expected, "{table:#?}");
 }
@@ -223,15 +223,15 @@ fn a_double_run_is_printed_with_the_look_that_came_too_early() {
     let table = table("a_job_that_runs_twice_is_caught");
     let expected = [
         " | main | thread 1",
-        "canary.rs | taken.load(Acquire) reads false",
-        "canary.rs | taken.store(true, Release) writes true",
-        "canary.rs | runs.fetch_add(1, Relaxed): 0 -> 1",
-        "canary.rs | | taken.load(Acquire) reads false, stale",
-        "canary.rs | | taken.store(true, Release) writes true",
-        "canary.rs | | runs.fetch_add(1, Relaxed): 1 -> 2",
+        "> canary.rs | taken.load(Acquire) reads false",
+        "> canary.rs | taken.store(true, Release) writes true",
+        "> canary.rs | runs.fetch_add(1, Relaxed): 0 -> 1",
+        "> canary.rs | | taken.load(Acquire) reads false, stale",
+        "> canary.rs | | taken.store(true, Release) writes true",
+        "> canary.rs | | runs.fetch_add(1, Relaxed): 1 -> 2",
         " | | ends",
-        "canary.rs | shared.1.load(Relaxed) reads 2",
-        "canary.rs | panics: assertion `left == right` failed",
+        "> canary.rs | shared.1.load(Relaxed) reads 2",
+        "> canary.rs | panics: assertion `left == right` failed",
     ];
     assert_eq!(table, expected, "{table:#?}");
 }
@@ -241,10 +241,10 @@ fn two_locks_taken_in_both_orders_are_printed_with_the_calls_that_never_return()
     let table = table("two_locks_of_our_own_sync_taken_in_both_orders_are_caught");
     let expected = [
         " | main | thread 1",
-        "canary.rs | locks.0.lock()",
-        "canary.rs | | locks.1.lock()",
-        "canary.rs | locks.1.lock() never returns: deadlock",
-        "canary.rs | | locks.0.lock() never returns: deadlock",
+        "> canary.rs | locks.0.lock()",
+        "> canary.rs | | locks.1.lock()",
+        "> canary.rs | locks.1.lock() never returns: deadlock",
+        "> canary.rs | | locks.0.lock() never returns: deadlock",
     ];
     assert_eq!(table, expected, "{table:#?}");
 }
@@ -256,7 +256,7 @@ fn a_panic_that_a_job_hands_on_is_printed_in_the_column_of_its_worker() {
     assert_eq!(table[0], " | main | footbridge-0", "{table:#?}");
     assert_eq!(
         table.last().unwrap(),
-        "canary.rs | | panics: in a job",
+        "> canary.rs | | panics: in a job",
         "{table:#?}"
     );
     let push = at("registry.rs | submit: injector.push(job): 0 -> 1");

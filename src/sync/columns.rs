@@ -1,18 +1,20 @@
 //! Prints what the threads of a failed model have done: a column for each thread, a row for each step.
 //!
 //! ```text
-//!              | main                                      | thread 1
-//! canary.rs:99 | asleep.store(true, Relaxed) writes true
-//! canary.rs:92 |                                           | work.store(true, Relaxed) writes true
+//!                 | main                             | thread 1
+//! > canary.rs:106 | work.load(Relaxed) reads false
+//!   parker.rs:134 | park: condvar.wait(state) sleeps
+//! > canary.rs:99  |                                  | work.store(true, Relaxed) writes true
 //! ```
 //!
 //! A row has the call in the words of the source, after the name of the function that makes it, and what it has read and
 //! written. Steps on what no other thread touches are left out, because their order matters to no other thread.
 
-use super::interleaving::{Call, Entry, Event, Log, Value};
+use super::interleaving::{Call, Entry, Event, Log, Thread, Value};
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::panic::Location;
+use std::path::Path;
 
 /// The widest column. A longer cell goes on to the right, where its row is empty.
 const WIDEST: usize = 40;
@@ -30,15 +32,16 @@ struct Row {
 pub(super) fn show(log: &Log) -> String {
     let rows = rows(log);
     let margin = rows.iter().map(|row| row.place.len()).max().unwrap_or(0);
+    let names: Vec<String> = log.threads.iter().map(name).collect();
     let width_of = |thread: usize| {
         let cells = rows.iter().filter(|row| row.thread == thread);
         let widest = cells.map(|row| row.cell.chars().count().min(WIDEST)).max();
-        log.threads[thread].name.len().max(widest.unwrap_or(0))
+        names[thread].len().max(widest.unwrap_or(0))
     };
     let widths: Vec<usize> = (0..log.threads.len()).map(width_of).collect();
     let mut head = format!("{:margin$}", "");
-    for (thread, width) in log.threads.iter().zip(&widths) {
-        let _ = write!(head, " | {:width$}", thread.name);
+    for (name, width) in names.iter().zip(&widths) {
+        let _ = write!(head, " | {name:width$}");
     }
     let mut text = format!("\nThe iteration that failed:\n\n{}\n", head.trim_end());
     for row in &rows {
@@ -53,6 +56,16 @@ pub(super) fn show(log: &Log) -> String {
         let _ = writeln!(text, "(without the first {left_out} steps)");
     }
     text
+}
+
+/// Of a thread without a name, its number. That of the model's own thread is 0.
+fn name(thread: &Thread) -> String {
+    let id = format!("{:?}", thread.thread.id());
+    match (thread.thread.name(), id.as_str()) {
+        (Some(name), _) => name.into(),
+        (None, "ThreadId(0)") => "main".into(),
+        (None, id) => id.replace("ThreadId(", "thread ").replace(')', ""),
+    }
 }
 
 fn rows(log: &Log) -> Vec<Row> {
@@ -86,7 +99,8 @@ fn rows(log: &Log) -> Vec<Row> {
                 row(place(call), *thread, source.text(call) + &values);
             }
             Event::Call(what) => row(place(call), *thread, source.text(call) + what),
-            Event::Text(text) => row(String::new(), *thread, text.clone()),
+            Event::Start(name) => row(String::new(), *thread, format!("starts {name}")),
+            Event::End => row(String::new(), *thread, "ends".into()),
             // No thread can go on, so none is about to take its turn: each waits in the call that it is in.
             Event::Panic(_, message) if message.starts_with("deadlock") => {
                 for (thread, call) in waiting(log) {
@@ -122,12 +136,14 @@ fn private(log: &Log) -> impl Fn(usize) -> bool {
     move |object| users.get(&object).is_some_and(Option::is_some)
 }
 
-/// The name of the file, and the line.
+/// The name of the file, and the line, with a mark if it isn't of this crate.
 fn base(at: &str) -> String {
+    let source = Path::new(file!()).ancestors().nth(2);
+    let is_ours = source.is_some_and(|source| Path::new(at).starts_with(source));
+    let mark = if is_ours { ' ' } else { '>' };
     let name = at.rsplit(['/', '\\']).next().unwrap_or(at);
-    name.rsplit_once(':')
-        .map_or(name, |(line, _column)| line)
-        .into()
+    let line = name.rsplit_once(':').map_or(name, |(line, _column)| line);
+    format!("{mark} {line}")
 }
 
 fn place(call: &Call) -> String {
@@ -138,7 +154,8 @@ fn place(call: &Call) -> String {
 fn values(read: Option<Value>, written: Option<Value>, newest: Option<Value>) -> String {
     let show = |value| match value {
         Value::Bool(value) => value.to_string(),
-        Value::Integer(value) => value.to_string(),
+        Value::Unsigned(value) => value.to_string(),
+        Value::Signed(value) => value.to_string(),
     };
     let stale = if read == newest { "" } else { ", stale" };
     match (read.map(show), written.map(show)) {

@@ -8,7 +8,7 @@
 //!   a step is done          an entry. A thread that waits for its turn, or for a lock, has no entry yet
 //!   a thread ends           its column is dropped, like each of the thread's thread-locals
 //!   a panic                 an entry, by the panic hook
-//!   the model has failed    loom panics, or a panic drops the last column: the log is printed
+//!   the model has failed    loom panics (or finds a leak at the end), or a panic drops the last column: the log is printed
 //! ```
 //!
 //! If the model fails, all columns are dropped after loom has ended. A panic that is caught drops fewer: its own thread goes on.
@@ -26,7 +26,8 @@ const MOST: usize = 400;
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Value {
     Bool(bool),
-    Integer(i128),
+    Unsigned(u64),
+    Signed(i64),
 }
 
 pub(super) enum Event {
@@ -34,8 +35,10 @@ pub(super) enum Event {
     Step(Option<Value>, Option<Value>),
     /// What there is to say of another call.
     Call(&'static str),
-    /// What is said by no line of the source.
-    Text(String),
+    /// The thread starts another one, of that name.
+    Start(String),
+    /// The thread ends.
+    End,
     /// Where it was, and its message.
     Panic(String, String),
 }
@@ -65,7 +68,7 @@ impl Call {
 }
 
 pub(super) struct Thread {
-    pub(super) name: String,
+    pub(super) thread: loom::thread::Thread,
     /// The call that it hasn't returned from.
     pub(super) within: Option<Call>,
 }
@@ -76,7 +79,7 @@ pub(super) struct Log {
     pub(super) left_out: usize,
     /// How many columns have begun and not ended.
     live: usize,
-    /// The column of the last entry.
+    /// The column of the thread that began last, or made the last entry.
     last: usize,
     is_printed: bool,
 }
@@ -94,6 +97,14 @@ impl Log {
         last: 0,
         is_printed: false,
     };
+
+    /// For a new iteration. The memory is used again.
+    fn clear(&mut self) {
+        self.threads.clear();
+        self.entries.clear();
+        self.left_out = 0;
+        self.is_printed = false;
+    }
 
     fn push(&mut self, thread: usize, call: Call, event: Event) {
         if self.entries.len() == MOST {
@@ -122,17 +133,16 @@ impl Column {
         if !std::thread::panicking() {
             HOOK.call_once(install_hook);
         }
-        let name = match super::current_thread_name() {
-            main if main == "ThreadId(0)" => "main".into(),
-            other => other.replace("ThreadId(", "thread ").replace(')', ""),
-        };
+        let thread = loom::thread::current();
         LOG.with_borrow_mut(|log| {
             if log.live == 0 {
-                *log = Log::NEW;
+                log.clear();
             }
             log.live += 1;
-            log.threads.push(Thread { name, within: None });
-            Self(log.threads.len() - 1)
+            log.last = log.threads.len();
+            let within = None;
+            log.threads.push(Thread { thread, within });
+            Self(log.last)
         })
     }
 }
@@ -141,7 +151,7 @@ impl Drop for Column {
     fn drop(&mut self) {
         let is_last = LOG.with_borrow_mut(|log| {
             log.live -= 1;
-            log.push(self.0, Call::of(self), Event::Text("ends".into()));
+            log.push(self.0, Call::of(self), Event::End);
             log.live == 0
         });
         if is_last && std::thread::panicking() {
@@ -204,7 +214,7 @@ fn log_panic(info: &PanicHookInfo<'_>) {
         }
         log.live > 0
     });
-    if is_of_loom && (is_live || !is_after_end) {
+    if is_of_loom && (is_live || message.contains("leaked")) {
         print();
     }
 }

@@ -112,9 +112,9 @@ macro_rules! logged {
             }
         }
     )*};
-    ($($name:ident($type:ty))*) => {
+    (integers: $($name:ident($type:ty) as $value:ident($wide:ty))*) => {
         logged! {$(
-            $name($type) as |value| Value::Integer(value as i128),
+            $name($type) as |value| Value::$value(value as $wide),
             with swap fetch_add fetch_sub fetch_and fetch_or fetch_xor fetch_max fetch_min;
         )*}
     };
@@ -122,6 +122,8 @@ macro_rules! logged {
 
 logged! { AtomicBool(bool) as Value::Bool, with swap fetch_and fetch_or fetch_xor; }
 logged! {
-    AtomicU8(u8) AtomicU16(u16) AtomicU32(u32) AtomicU64(u64) AtomicUsize(usize)
-    AtomicI8(i8) AtomicI16(i16) AtomicI32(i32) AtomicI64(i64) AtomicIsize(isize)
+    integers: AtomicU8(u8) as Unsigned(u64) AtomicU16(u16) as Unsigned(u64) AtomicU32(u32) as Unsigned(u64)
+    AtomicU64(u64) as Unsigned(u64) AtomicUsize(usize) as Unsigned(u64)
+    AtomicI8(i8) as Signed(i64) AtomicI16(i16) as Signed(i64) AtomicI32(i32) as Signed(i64)
+    AtomicI64(i64) as Signed(i64) AtomicIsize(isize) as Signed(i64)
 }

@@ -147,7 +147,7 @@ pub(crate) fn start_thread(
     if stack_size == Some(usize::MAX) {
         return Err(io::ErrorKind::OutOfMemory.into());
     }
-    log(&name, Event::Text(format!("starts {name}")));
+    log(&name, Event::Start(name.clone()));
     loom::thread::Builder::new()
         .name(name)
         .spawn(body)
