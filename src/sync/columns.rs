@@ -10,7 +10,7 @@
 //! A row has the call in the words of the source, after the name of the function that makes it, and what it has read and
 //! written. Steps on what no other thread touches are left out, because their order matters to no other thread.
 
-use super::interleaving::{Call, Entry, Event, Log, Thread, Value};
+use super::interleaving::{Access, Action, Log, Thread, Turn, Value};
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::panic::Location;
@@ -60,8 +60,8 @@ pub(super) fn show(log: &Log) -> String {
 
 /// Of a thread without a name, its number. That of the model's own thread is 0.
 fn name(thread: &Thread) -> String {
-    let id = format!("{:?}", thread.thread.id());
-    match (thread.thread.name(), id.as_str()) {
+    let id = format!("{:?}", thread.handle.id());
+    match (thread.handle.name(), id.as_str()) {
         (Some(name), _) => name.into(),
         (None, "ThreadId(0)") => "main".into(),
         (None, id) => id.replace("ThreadId(", "thread ").replace(')', ""),
@@ -79,58 +79,51 @@ fn rows(log: &Log) -> Vec<Row> {
         })
     };
     // What follows on the last panic is what threads do while they unwind.
-    let is_panic = |entry: &Entry| matches!(entry.event, Event::Panic(..));
-    let last = log.entries.iter().rposition(is_panic);
-    let end = last.map_or(log.entries.len(), |last| last + 1);
+    let is_panic = |turn: &Turn| matches!(turn.action, Action::Panic(..));
+    let last = log.turns.iter().rposition(is_panic);
+    let end = last.map_or(log.turns.len(), |last| last + 1);
     let is_private = private(log);
     let mut newest = HashMap::new();
-    for Entry {
-        thread,
-        call,
-        event,
-    } in log.entries.range(..end)
-    {
-        match event {
-            Event::Step(..) if is_private(call.object) => {}
-            Event::Step(read, written) => {
-                let newest = newest.entry(call.object).or_insert(*read);
+    for turn in log.turns.range(..end) {
+        let (thread, access) = (turn.thread, &turn.access);
+        match &turn.action {
+            Action::Step(..) if is_private(access.object) => {}
+            Action::Step(read, written) => {
+                let newest = newest.entry(access.object).or_insert(*read);
                 let values = values(*read, *written, *newest);
                 *newest = written.or(*newest);
-                row(place(call), *thread, source.text(call) + &values);
+                row(place(access), thread, source.text(access) + &values);
             }
-            Event::Call(what) => row(place(call), *thread, source.text(call) + what),
-            Event::Start(name) => row(String::new(), *thread, format!("starts {name}")),
-            Event::End => row(String::new(), *thread, "ends".into()),
+            Action::Call(what) => row(place(access), thread, source.text(access) + what),
+            Action::Start(name) => row(String::new(), thread, format!("starts {name}")),
+            Action::End => row(String::new(), thread, "ends".into()),
             // No thread can go on, so none is about to take its turn: each waits in the call that it is in.
-            Event::Panic(_, message) if message.starts_with("deadlock") => {
-                for (thread, call) in waiting(log) {
-                    row(
-                        place(call),
-                        thread,
-                        source.text(call) + " never returns: deadlock",
-                    );
+            Action::Panic(_, message) if message.starts_with("deadlock") => {
+                for (thread, access) in waiting(log) {
+                    let cell = source.text(access) + " never returns: deadlock";
+                    row(place(access), thread, cell);
                 }
             }
-            Event::Panic(at, message) => row(base(at), *thread, format!("panics: {message}")),
+            Action::Panic(at, message) => row(base(at), thread, format!("panics: {message}")),
         }
     }
     rows
 }
 
 /// The threads that are in a call, and the calls.
-fn waiting(log: &Log) -> impl Iterator<Item = (usize, &Call)> {
-    let calls = log.threads.iter().map(|thread| thread.within.as_ref());
-    calls
+fn waiting(log: &Log) -> impl Iterator<Item = (usize, &Access)> {
+    let accesses = log.threads.iter().map(|thread| thread.within.as_ref());
+    accesses
         .enumerate()
-        .filter_map(|(thread, call)| Some((thread, call?)))
+        .filter_map(|(thread, access)| Some((thread, access?)))
 }
 
 /// Whether only one thread uses the object of that address.
 fn private(log: &Log) -> impl Fn(usize) -> bool {
     let mut users: HashMap<usize, Option<usize>> = HashMap::new();
-    let entries = log.entries.iter().map(|entry| (entry.thread, &entry.call));
-    for (thread, call) in entries.chain(waiting(log)) {
-        let user = users.entry(call.object).or_insert(Some(thread));
+    let turns = log.turns.iter().map(|turn| (turn.thread, &turn.access));
+    for (thread, access) in turns.chain(waiting(log)) {
+        let user = users.entry(access.object).or_insert(Some(thread));
         *user = user.filter(|user| *user == thread);
     }
     move |object| users.get(&object).is_some_and(Option::is_some)
@@ -146,8 +139,8 @@ fn base(at: &str) -> String {
     format!("{mark} {line}")
 }
 
-fn place(call: &Call) -> String {
-    base(&call.at.to_string())
+fn place(access: &Access) -> String {
+    base(&access.at.to_string())
 }
 
 /// What a step has read and written. What it reads is stale if another value has been written last.
@@ -172,10 +165,10 @@ struct Source(HashMap<&'static str, Option<String>>);
 
 impl Source {
     /// The call in the words of the source, after the name of the function that makes it.
-    fn text(&mut self, call: &Call) -> String {
-        let file = call.at.file();
+    fn text(&mut self, access: &Access) -> String {
+        let file = access.at.file();
         let text = self.0.entry(file).or_insert_with(|| find(file));
-        let parts = text.as_deref().and_then(|text| parts(text, call.at));
+        let parts = text.as_deref().and_then(|text| parts(text, access.at));
         let Some((before, after)) = parts else {
             return "a step".into();
         };

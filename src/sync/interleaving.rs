@@ -5,9 +5,9 @@
 //!
 //! ```text
 //!   a thread's first step   its column begins. If no other column has begun and not ended, this is a new iteration: the log is cleared
-//!   a step is done          an entry. A thread that waits for its turn, or for a lock, has no entry yet
+//!   a step is done          a turn. A thread that waits for the processor, or for a lock, has no turn yet
 //!   a thread ends           its column is dropped, like each of the thread's thread-locals
-//!   a panic                 an entry, by the panic hook
+//!   a panic                 a turn, by the panic hook
 //!   the model has failed    loom panics (or finds a leak at the end), or a panic drops the last column: the log is printed
 //! ```
 //!
@@ -19,7 +19,7 @@ use std::collections::VecDeque;
 use std::panic::{self, Location, PanicHookInfo};
 use std::sync::Once;
 
-/// How many entries are kept: the last ones.
+/// How many turns are kept: the last ones.
 const MOST: usize = 400;
 
 /// What an atomic held.
@@ -30,7 +30,7 @@ pub(super) enum Value {
     Signed(i64),
 }
 
-pub(super) enum Event {
+pub(super) enum Action {
     /// A call of an atomic or a lock: what it has read, and what it has written.
     Step(Option<Value>, Option<Value>),
     /// What there is to say of another call.
@@ -43,22 +43,22 @@ pub(super) enum Event {
     Panic(String, String),
 }
 
-pub(super) struct Entry {
+pub(super) struct Turn {
     /// The index of its column.
     pub(super) thread: usize,
-    pub(super) call: Call,
-    pub(super) event: Event,
+    pub(super) access: Access,
+    pub(super) action: Action,
 }
 
 /// A call of an atomic, a lock or another object of loom's.
 #[derive(Clone, Copy)]
-pub(super) struct Call {
+pub(super) struct Access {
     pub(super) at: &'static Location<'static>,
     /// Its address.
     pub(super) object: usize,
 }
 
-impl Call {
+impl Access {
     #[track_caller]
     fn of<T>(object: &T) -> Self {
         let at = Location::caller();
@@ -68,18 +68,18 @@ impl Call {
 }
 
 pub(super) struct Thread {
-    pub(super) thread: loom::thread::Thread,
+    pub(super) handle: loom::thread::Thread,
     /// The call that it hasn't returned from.
-    pub(super) within: Option<Call>,
+    pub(super) within: Option<Access>,
 }
 
 pub(super) struct Log {
     pub(super) threads: Vec<Thread>,
-    pub(super) entries: VecDeque<Entry>,
+    pub(super) turns: VecDeque<Turn>,
     pub(super) left_out: usize,
     /// How many columns have begun and not ended.
     live: usize,
-    /// The column of the thread that began last, or made the last entry.
+    /// The column of the thread that began last, or had the last turn.
     last: usize,
     is_printed: bool,
 }
@@ -91,7 +91,7 @@ std::thread_local! {
 impl Log {
     const NEW: Self = Self {
         threads: Vec::new(),
-        entries: VecDeque::new(),
+        turns: VecDeque::new(),
         left_out: 0,
         live: 0,
         last: 0,
@@ -101,20 +101,20 @@ impl Log {
     /// For a new iteration. The memory is used again.
     fn clear(&mut self) {
         self.threads.clear();
-        self.entries.clear();
+        self.turns.clear();
         self.left_out = 0;
         self.is_printed = false;
     }
 
-    fn push(&mut self, thread: usize, call: Call, event: Event) {
-        if self.entries.len() == MOST {
-            self.entries.pop_front();
+    fn push(&mut self, thread: usize, access: Access, action: Action) {
+        if self.turns.len() == MOST {
+            self.turns.pop_front();
             self.left_out += 1;
         }
-        self.entries.push_back(Entry {
+        self.turns.push_back(Turn {
             thread,
-            call,
-            event,
+            access,
+            action,
         });
         self.last = thread;
     }
@@ -133,7 +133,7 @@ impl Column {
         if !std::thread::panicking() {
             HOOK.call_once(install_hook);
         }
-        let thread = loom::thread::current();
+        let handle = loom::thread::current();
         LOG.with_borrow_mut(|log| {
             if log.live == 0 {
                 log.clear();
@@ -141,7 +141,7 @@ impl Column {
             log.live += 1;
             log.last = log.threads.len();
             let within = None;
-            log.threads.push(Thread { thread, within });
+            log.threads.push(Thread { handle, within });
             Self(log.last)
         })
     }
@@ -151,7 +151,7 @@ impl Drop for Column {
     fn drop(&mut self) {
         let is_last = LOG.with_borrow_mut(|log| {
             log.live -= 1;
-            log.push(self.0, Call::of(self), Event::End);
+            log.push(self.0, Access::of(self), Action::End);
             log.live == 0
         });
         if is_last && std::thread::panicking() {
@@ -165,29 +165,29 @@ impl Drop for Column {
 pub(super) fn step<T, R>(
     object: &T,
     step: impl FnOnce() -> R,
-    event: impl FnOnce(&R) -> Event,
+    action: impl FnOnce(&R) -> Action,
 ) -> R {
-    let call = Call::of(object);
+    let access = Access::of(object);
     // If the thread ends, the thread-local is gone, and the step isn't logged.
     let Ok(thread) = COLUMN.try_with(|column| column.0) else {
         return step();
     };
-    LOG.with_borrow_mut(|log| log.threads[thread].within = Some(call));
+    LOG.with_borrow_mut(|log| log.threads[thread].within = Some(access));
     let result = step();
-    let event = event(&result);
+    let action = action(&result);
     LOG.with_borrow_mut(|log| {
         log.threads[thread].within = None;
-        log.push(thread, call, event);
+        log.push(thread, access, action);
     });
     result
 }
 
 /// Logs what the thread does with the object. For loom it is no step.
 #[track_caller]
-pub(super) fn log<T>(object: &T, event: Event) {
-    let call = Call::of(object);
+pub(super) fn log<T>(object: &T, action: Action) {
+    let access = Access::of(object);
     if let Ok(thread) = COLUMN.try_with(|column| column.0) {
-        LOG.with_borrow_mut(|log| log.push(thread, call, event));
+        LOG.with_borrow_mut(|log| log.push(thread, access, action));
     }
 }
 
@@ -210,7 +210,7 @@ fn log_panic(info: &PanicHookInfo<'_>) {
         if !is_after_end {
             let text = message.lines().find(|line| !line.is_empty());
             let text = text.unwrap_or("a panic").into();
-            log.push(log.last, Call::of(log), Event::Panic(at, text));
+            log.push(log.last, Access::of(log), Action::Panic(at, text));
         }
         log.live > 0
     });

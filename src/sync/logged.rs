@@ -1,6 +1,6 @@
 //! loom's atomics and its fence, with each step in the log of `interleaving`.
 
-use super::interleaving::{Event, Value, step};
+use super::interleaving::{Action, Value, step};
 use std::ops::Deref;
 use std::sync::atomic;
 
@@ -11,7 +11,7 @@ pub fn fence(order: Ordering) {
     step(
         &(),
         || loom::sync::atomic::fence(order),
-        |()| Event::Call(""),
+        |()| Action::Call(""),
     );
 }
 
@@ -32,12 +32,12 @@ macro_rules! logged {
 
             #[track_caller]
             pub fn load(&self, order: Ordering) -> $type {
-                step(self, || self.0.load(order), |read| Event::Step(Some($value(*read)), None))
+                step(self, || self.0.load(order), |read| Action::Step(Some($value(*read)), None))
             }
 
             #[track_caller]
             pub fn store(&self, value: $type, order: Ordering) {
-                step(self, || self.0.store(value, order), |()| Event::Step(None, Some($value(value))));
+                step(self, || self.0.store(value, order), |()| Action::Step(None, Some($value(value))));
             }
 
             #[track_caller]
@@ -50,8 +50,8 @@ macro_rules! logged {
             ) -> Result<$type, $type> {
                 step(self, || self.0.compare_exchange(current, new, success, failure),
                     |result| match *result {
-                        Ok(read) => Event::Step(Some($value(read)), Some($value(new))),
-                        Err(read) => Event::Step(Some($value(read)), None),
+                        Ok(read) => Action::Step(Some($value(read)), Some($value(new))),
+                        Err(read) => Action::Step(Some($value(read)), None),
                     },
                 )
             }
@@ -91,7 +91,7 @@ macro_rules! logged {
                         |read| {
                             let after = atomic::$name::new(*read);
                             after.$change(value, Ordering::Relaxed);
-                            Event::Step(Some($value(*read)), Some($value(after.into_inner())))
+                            Action::Step(Some($value(*read)), Some($value(after.into_inner())))
                         },
                     )
                 }

@@ -7,7 +7,7 @@ pub use super::logged::{AtomicBool, AtomicU16, AtomicU32, AtomicUsize, Ordering,
 pub use loom::sync::MutexGuard;
 pub(crate) use loom::thread::{Thread, ThreadId};
 
-use super::interleaving::{Event, log, step};
+use super::interleaving::{Action, log, step};
 use std::cell::Cell;
 use std::io;
 use std::num::NonZeroUsize;
@@ -38,7 +38,7 @@ impl<T> Mutex<T> {
 
     #[track_caller]
     pub fn lock(&self) -> MutexGuard<'_, T> {
-        let guard = step(self, || self.0.lock(), |_| Event::Step(None, None));
+        let guard = step(self, || self.0.lock(), |_| Action::Step(None, None));
         guard.unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
@@ -68,8 +68,12 @@ const SUDDEN_TIMEOUTS: usize = 2;
 impl Condvar {
     #[track_caller]
     pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-        log(self, Event::Call(" sleeps"));
-        let guard = step(self, || self.condvar.wait(guard), |_| Event::Call(" wakes"));
+        log(self, Action::Call(" sleeps"));
+        let guard = step(
+            self,
+            || self.condvar.wait(guard),
+            |_| Action::Call(" wakes"),
+        );
         guard.unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
@@ -90,14 +94,14 @@ impl Condvar {
         if self.timeouts.fetch_add(1, atomic::Ordering::Relaxed) >= SUDDEN_TIMEOUTS {
             loom::thread::yield_now();
         }
-        let guard = step(self, || lock.0.lock(), |_| Event::Call(" times out"));
+        let guard = step(self, || lock.0.lock(), |_| Action::Call(" times out"));
         let guard = guard.unwrap_or_else(|poisoned| poisoned.into_inner());
         (guard, true)
     }
 
     #[track_caller]
     pub(crate) fn notify_one(&self) {
-        step(self, || self.condvar.notify_one(), |()| Event::Call(""));
+        step(self, || self.condvar.notify_one(), |()| Action::Call(""));
     }
 }
 
@@ -147,7 +151,7 @@ pub(crate) fn start_thread(
     if stack_size == Some(usize::MAX) {
         return Err(io::ErrorKind::OutOfMemory.into());
     }
-    log(&name, Event::Start(name.clone()));
+    log(&name, Action::Start(name.clone()));
     loom::thread::Builder::new()
         .name(name)
         .spawn(body)
