@@ -4,14 +4,15 @@
 //! one thread of the system. So the log is in a thread-local of std's, and needs no lock.
 //!
 //! ```text
-//!   a thread's first step   its column begins. If no other column has begun and not ended, this is a new iteration: the log is cleared
+//!   a thread's first step   its column begins. If all columns before it have ended, an iteration begins: the log is cleared
 //!   a step is done          a turn. A thread that waits for the processor, or for a lock, has no turn yet
 //!   a thread ends           its column is dropped, like each of the thread's thread-locals
 //!   a panic                 a turn, by the panic hook
-//!   the model has failed    loom panics (or finds a leak at the end), or a panic drops the last column: the log is printed
+//!   the model has failed    loom panics, or a panic drops the last column: the log is printed
 //! ```
 //!
-//! If the model fails, all columns are dropped after loom has ended. A panic that is caught drops fewer: its own thread goes on.
+//! If the model fails, all columns are dropped after loom has ended. A panic that is caught drops fewer: its own thread goes
+//! on. A leak is found when all columns have ended, so the hook prints the log of that iteration too.
 
 use super::{columns, panics};
 use std::cell::RefCell;
