@@ -220,16 +220,18 @@
 //!
 //! # When it stalls
 //! A task that blocks stops all others on its loop. Start the program with `FOOTBRIDGE_BLOCKED=100ms` in its environment,
-//! and it prints which line blocks a loop for longer than that, while it does:
+//! and it prints which line spawned what blocks a loop for longer than that, while it does:
 //!
 //! ```text
 //! footbridge: thread main: the loop has been blocked for 0.10 s by what was spawned at src/main.rs:144:17 (in futex)
 //! ```
 //!
 //! The line is that of the `spawn`, `call_soon` or `run`. What blocks is in that future, in what it calls, or in the drop of
-//! something that it holds. The end says what the thread does: `in futex` waits for a lock or a channel, `in
-//! clock_nanosleep` sleeps, `in read` waits for a file or a socket, `computing` computes. Each of these belongs in
-//! [`asyncify`] or [`spawn_blocking`]. (If a job holds a lock for long, the line is that of the task that waits for it.)
+//! something that it holds. If several things do, the end of the line tells them apart: `in futex` waits for a lock or a
+//! channel, `in clock_nanosleep` sleeps, `in read` waits for a file or a socket, `computing` computes, or waits for a
+//! processor on a busy machine. Each of these belongs in [`asyncify`] or [`spawn_blocking`]. But if it waits for a lock that a
+//! job holds, that job holds the lock for too long. A recording shows which job runs beside that poll. For the line that
+//! blocks, attach a debugger while it does: `gdb -p PID -batch -ex bt` prints the stack of the main thread.
 //! [`EventLoopBuilder::on_blocked`] tells a hook the same. What each thread does in between, and what waited for what, is
 //! in a recording: see [`trace`].
 //!
