@@ -168,6 +168,12 @@ impl LimiterState {
     }
 }
 
+impl Drop for LimiterState {
+    fn drop(&mut self) {
+        LIMITERS.note_drop();
+    }
+}
+
 /// How many tokens are granted under one lock.
 const BATCH: usize = 64;
 

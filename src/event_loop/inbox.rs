@@ -14,6 +14,7 @@
 //!
 //! Before its end, a loop may be told to refuse new calls: see [`refuse_calls`](Inbox::refuse_calls).
 
+use crate::event_loop::report::LOOPS;
 use crate::pool::Pool;
 use crate::pool::worker_context;
 use crate::sync::hint::{HintBool, HintU16};
@@ -225,6 +226,7 @@ impl<T> Inbox<T> {
 impl<T> Drop for Inbox<T> {
     fn drop(&mut self) {
         drop_quietly(self.hook.take());
+        LOOPS.note_drop();
     }
 }
 

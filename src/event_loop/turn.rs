@@ -131,6 +131,7 @@ impl EventLoop {
 
     fn run_callback(&mut self) {
         let callback = self.scheduler.take_callback();
+        self.scheduler.end_step(); // What the crate itself does is no step.
         let call = |callback: Callback| catch_panic(|| callback(&self.scheduler, &self.tasks));
         match callback.map(call) {
             Some(Ok(Some((key, new)))) => self.first_poll(key, new),

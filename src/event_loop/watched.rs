@@ -85,3 +85,34 @@ impl Scheduler {
         }
     }
 }
+
+#[cfg(all(test, not(footbridge_loom)))]
+mod tests {
+    use crate::event_loop::EventLoop;
+    use crate::event_loop::scheduler::Post;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    #[test]
+    fn what_the_crate_itself_does_after_a_step_is_no_step() {
+        let mut event_loop = EventLoop::builder()
+            .on_blocked(Duration::from_secs(3600), |_| ())
+            .build();
+        let (tell, told) = mpsc::channel();
+        let tell_step = move || {
+            let tell = tell.clone();
+            Post::Callback(Box::new(move |scheduler, _| {
+                let pulse = scheduler.pulse.as_ref();
+                tell.send(pulse.and_then(|pulse| pulse.step()).is_some())
+                    .unwrap();
+                None
+            }))
+        };
+        let inbox = event_loop.scheduler.inbox.clone();
+        assert!(inbox.post(tell_step()).is_ok());
+        assert!(event_loop.handle().call_soon(|| ()));
+        assert!(inbox.post(tell_step()).is_ok());
+        event_loop.tick();
+        assert_eq!(told.try_iter().collect::<Vec<_>>(), [false, false]);
+    }
+}

@@ -122,6 +122,7 @@ impl Growth {
             }
             Verdict::OneMore | Verdict::Doubtful => self.pause = WATCH,
             Verdict::Moving | Verdict::Computing => {
+                self.wanted = 0;
                 self.step = FIRST_STEP;
                 self.pause = LONGEST_WATCH.min(2 * self.pause);
             }
@@ -242,6 +243,16 @@ mod tests {
             brought.push(1 + std::iter::from_fn(|| growth.take_wanted().then_some(())).count());
         }
         assert_eq!(brought, [8, 16, 32, 64]);
+    }
+
+    #[test]
+    fn jobs_that_compute_end_a_growth() {
+        let mut growth = Growth::default();
+        assert_eq!(growth.decide(&LONG, wanting(0, 2)), Verdict::Doubtful);
+        assert_eq!(growth.decide(&LONG, wanting(0, 2)), Verdict::Double);
+        assert!(growth.is_growing());
+        assert_eq!(growth.decide(&LONG, wanting(2, 2)), Verdict::Computing);
+        assert!(!growth.is_growing(), "what the first looks wanted");
     }
 
     #[test]

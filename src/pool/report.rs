@@ -74,6 +74,12 @@ pub(crate) fn pools() -> Vec<PoolReport> {
     POOLS.all().into_iter().map(report).collect()
 }
 
+impl Drop for Registry {
+    fn drop(&mut self) {
+        POOLS.note_drop();
+    }
+}
+
 impl Registry {
     fn report(&self) -> PoolReport {
         let threads = self.threads.lock();

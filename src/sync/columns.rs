@@ -98,7 +98,7 @@ fn rows(log: &Log) -> Vec<Row> {
             Action::Start(name) => row(String::new(), thread, format!("starts {name}")),
             Action::End => row(String::new(), thread, "ends".into()),
             // No thread can go on, so none is about to take its turn: each waits in the call that it is in.
-            Action::Panic(_, message) if message.starts_with("deadlock") => {
+            Action::Panic(_, message) if message.starts_with("deadlock; threads") => {
                 for (thread, access) in waiting(log) {
                     let cell = source.text(access) + " never returns: deadlock";
                     row(place(access), thread, cell);

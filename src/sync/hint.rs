@@ -40,32 +40,36 @@ pub(crate) struct Living<T, N = ()>(Mutex<Entries<T, N>>);
 
 struct Entries<T, N> {
     entries: Vec<(Weak<T>, N)>,
-    /// With so many entries, those of dead values are removed.
-    full: usize,
+    /// How many of their values have been dropped, at least.
+    dead: usize,
 }
 
+/// So many entries of dead values are kept in any case.
 const SMALL: usize = 16;
 
 impl<T, N: Clone> Living<T, N> {
     pub(crate) const fn new() -> Self {
         let entries = Vec::new();
-        Self(Mutex::new(Entries {
-            entries,
-            full: SMALL,
-        }))
+        Self(Mutex::new(Entries { entries, dead: 0 }))
     }
 
-    /// At most half of the entries are of dead values, beside `SMALL`.
     pub(crate) fn add(&self, value: &Arc<T>, note: N) {
+        let entry = (Arc::downgrade(value), note);
+        locked(&self.0).entries.push(entry);
+    }
+
+    /// A value has been dropped. The drop of each value calls it. If half of the entries are of dead values, these are removed.
+    pub(crate) fn note_drop(&self) {
         let mut living = locked(&self.0);
-        let mut dead = Vec::new();
-        if living.entries.len() >= living.full {
-            let is_alive = |entry: &(Weak<T>, N)| entry.0.strong_count() > 0;
-            let all = std::mem::take(&mut living.entries).into_iter();
-            (living.entries, dead) = all.partition(is_alive);
-            living.full = SMALL + 2 * living.entries.len();
+        living.dead += 1;
+        if living.dead < SMALL + living.entries.len() / 2 {
+            return;
         }
-        living.entries.push((Arc::downgrade(value), note));
+        living.dead = 0;
+        let is_alive = |entry: &(Weak<T>, N)| entry.0.strong_count() > 0;
+        let all = std::mem::take(&mut living.entries).into_iter();
+        let (alive, dead): (Vec<_>, Vec<_>) = all.partition(is_alive);
+        living.entries = alive;
         drop(living);
         drop(dead);
     }
@@ -83,21 +87,37 @@ impl<T, N: Clone> Living<T, N> {
 mod tests {
     use super::*;
 
+    /// Its drop is noted.
+    struct Noted(usize, &'static Living<Noted>);
+
+    impl Drop for Noted {
+        fn drop(&mut self) {
+            self.1.note_drop();
+        }
+    }
+
     #[test]
     fn what_is_dead_is_forgotten_and_what_lives_is_not() {
-        let living = Living::new();
+        static LIVING: Living<Noted> = Living::new();
+        let new = |n| {
+            let value = Arc::new(Noted(n, &LIVING));
+            LIVING.add(&value, ());
+            value
+        };
         let kept: Vec<_> = (0..100)
             .map(|n| {
-                let value = Arc::new(n);
-                living.add(&value, ());
-                for _ in 0..100 {
-                    living.add(&Arc::new(0), ());
-                }
+                let burst: Vec<_> = (0..100).map(|_| new(0)).collect();
+                let value = new(n);
+                drop(burst);
                 value
             })
             .collect();
-        let all = living.all();
-        assert!(all.iter().map(|(value, ())| value).eq(&kept));
-        assert!(locked(&living.0).entries.len() <= SMALL + 2 * kept.len() + 1);
+        let all = LIVING.all();
+        assert!(all.iter().map(|(value, ())| value.0).eq(0..100));
+        let entries = locked(&LIVING.0).entries.len();
+        assert!(entries <= 2 * (SMALL + kept.len()), "{entries}");
+        drop(all);
+        drop(kept);
+        assert!(locked(&LIVING.0).entries.capacity() <= 2 * SMALL);
     }
 }

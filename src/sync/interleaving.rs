@@ -204,28 +204,41 @@ fn install_hook() {
 fn log_panic(info: &PanicHookInfo<'_>) {
     let at = info.location().map(ToString::to_string).unwrap_or_default();
     let message = panics::message(info.payload()).unwrap_or_default();
-    let is_of_loom = at.contains("loom") && at.replace('\\', "/").contains("/src/rt/");
+    let is_of_loom = is_of_loom(&at);
     // If a model fails, what is dropped may use loom, which has ended.
     let is_after_end = message.starts_with("cannot access Loom");
-    let is_live = LOG.with_borrow_mut(|log| {
+    // As the thread ends, the thread-local may be gone.
+    let is_live = LOG.try_with(|log| {
+        let mut log = log.borrow_mut();
         if !is_after_end {
             let text = message.lines().find(|line| !line.is_empty());
             let text = text.unwrap_or("a panic").into();
-            log.push(log.last, Access::of(log), Action::Panic(at, text));
+            let (last, access) = (log.last, Access::of(&*log));
+            log.push(last, access, Action::Panic(at, text));
         }
         log.live > 0
     });
-    if is_of_loom && (is_live || message.contains("leaked")) {
+    if is_of_loom && (is_live.unwrap_or(false) || message.contains("leaked")) {
         print();
     }
 }
 
+/// Whether the place is in loom's own package.
+fn is_of_loom(at: &str) -> bool {
+    let at = at.replace('\\', "/");
+    let package = at.split_once("/src/rt/").map(|(folder, _)| folder);
+    let name = package.and_then(|folder| folder.rsplit('/').next());
+    name.is_some_and(|name| name == "loom" || name.starts_with("loom-"))
+}
+
 /// Prints the log, once.
 fn print() {
-    LOG.with_borrow_mut(|log| {
-        if !log.is_printed && !log.threads.is_empty() {
-            eprint!("{}", columns::show(log));
-        }
-        log.is_printed = true;
+    let text = LOG.try_with(|log| {
+        let mut log = log.borrow_mut();
+        let is_new = !std::mem::replace(&mut log.is_printed, true);
+        (is_new && !log.threads.is_empty()).then(|| columns::show(&log))
     });
+    if let Ok(Some(text)) = text {
+        eprint!("{text}");
+    }
 }
