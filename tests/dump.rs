@@ -487,3 +487,163 @@ fn a_loop_that_no_thread_has_run_for_long_answers_later_questions() {
         assert_eq!(waits_of(&dump, line)[0].on, Party::Timer, "{dump}");
     });
 }
+
+/// A thread that keeps a loop, and what ends it.
+fn idle_owner() -> (thread::JoinHandle<()>, mpsc::Sender<()>) {
+    let (tell, told) = mpsc::channel::<()>();
+    let (begun, has_begun) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        let mut event_loop = EventLoop::new();
+        event_loop.tick();
+        begun.send(()).unwrap();
+        told.recv().unwrap_err();
+    });
+    has_begun.recv().unwrap();
+    (thread, tell)
+}
+
+/// A loop on a thread of this name, blocked by its main future until the sender is dropped.
+fn blocked_loop(name: &str) -> (thread::JoinHandle<()>, mpsc::Sender<()>) {
+    let (tell, told) = mpsc::channel::<()>();
+    let (begun, has_begun) = mpsc::channel();
+    let thread = thread::Builder::new().name(name.into()).spawn(move || {
+        run(async move {
+            begun.send(()).unwrap();
+            told.recv().unwrap_err();
+        });
+    });
+    has_begun.recv().unwrap();
+    (thread.unwrap(), tell)
+}
+
+#[test]
+fn a_deadlock_keeps_its_verdict_beside_loops_that_do_not_answer() {
+    watched(|| {
+        for (thread, tell) in [idle_owner(), blocked_loop("beside a deadlock")] {
+            run(async {
+                let (_handles, line) = two_tasks(pending());
+                let is_found = |dump: &Dump| cycles(dump, line, 30).iter().any(|c| c.is_deadlock);
+                while !is_found(&asyncify(|| dump(ms(300)))().await) {}
+            });
+            drop(tell);
+            thread.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_blocked_loop_is_shown_in_each_dump_however_many_there_were() {
+    watched(|| {
+        let (thread, tell) = blocked_loop("blocked for long");
+        for _ in 0..20 {
+            let text = dump(ms(1)).to_string();
+            assert!(text.contains("blocked for long: blocked"), "{text}");
+        }
+        drop(tell);
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn a_loop_that_many_threads_dump_at_once_answers_each() {
+    watched(|| {
+        run(async {
+            let line = line!() + 1;
+            spawn(sleep(Duration::MAX));
+            yield_now().await;
+            let dumping = |_| {
+                asyncify(move || {
+                    (0..20).for_each(|_| {
+                        let dump = dump(PATIENCE);
+                        assert_eq!(waits_of(&dump, line).len(), 1, "{dump}");
+                    });
+                })()
+            };
+            gather((0..16).map(dumping)).await;
+        });
+    });
+}
+
+#[test]
+fn a_loop_whose_end_hangs_is_shown_and_what_it_drops() {
+    struct Hangs(mpsc::Receiver<()>, mpsc::Sender<()>);
+    impl Drop for Hangs {
+        fn drop(&mut self) {
+            self.1.send(()).unwrap();
+            self.0.recv().unwrap_err();
+        }
+    }
+    watched(|| {
+        let (tell, told) = mpsc::channel::<()>();
+        let (begun, has_begun) = mpsc::channel();
+        let line = line!() + 5;
+        let ending = thread::Builder::new().name("an end that hangs".into());
+        let ending = ending.spawn(move || {
+            let mut event_loop = EventLoop::builder().on_blocked(PATIENCE, |_| ()).build();
+            let hangs = Hangs(told, begun);
+            event_loop.spawn(async move {
+                let _hangs = hangs;
+                pending::<()>().await;
+            });
+            event_loop.tick();
+        });
+        has_begun.recv().unwrap();
+        let text = dump(ms(1)).to_string();
+        let at = format!("{}:{line}:", file!());
+        let said = format!("an end that hangs: it ends, and drops what was spawned at {at}");
+        assert!(text.contains(&said), "{text}");
+        drop(tell);
+        ending.unwrap().join().unwrap();
+        let text = dump(ms(1)).to_string();
+        assert!(!text.contains("an end that hangs"), "{text}");
+    });
+}
+
+#[test]
+fn a_dump_calls_no_hook_and_does_not_wait_for_a_loop_that_no_thread_runs() {
+    watched(|| {
+        let (tell, told) = mpsc::channel::<()>();
+        let (begun, has_begun) = mpsc::channel();
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = calls.clone();
+        let owner = thread::Builder::new().name("has a hook".into());
+        let owner = owner.spawn(move || {
+            let count = move || {
+                counted.fetch_add(1, SeqCst);
+            };
+            let mut event_loop = EventLoop::builder().on_wake(count).build();
+            event_loop.tick();
+            begun.send(()).unwrap();
+            told.recv().unwrap_err();
+        });
+        has_begun.recv().unwrap();
+        let text = dump(Duration::ZERO).to_string();
+        assert!(
+            text.contains("loop of thread has a hook: no thread runs it"),
+            "{text}"
+        );
+        assert_eq!(calls.load(SeqCst), 0);
+        drop(tell);
+        owner.unwrap().join().unwrap();
+
+        let (begun, has_begun) = mpsc::channel();
+        let (tell, told) = mpsc::channel::<()>();
+        let counted = calls.clone();
+        let runs = thread::spawn(move || {
+            let count = move || {
+                counted.fetch_add(1, SeqCst);
+            };
+            let mut event_loop = EventLoop::builder().on_wake(count).build();
+            event_loop.run_until(async move {
+                begun.send(()).unwrap();
+                told.recv().unwrap_err();
+                std::future::ready(()).await;
+            });
+        });
+        has_begun.recv().unwrap();
+        let _ = dump(ms(1));
+        assert_eq!(calls.load(SeqCst), 0, "it is run, so no host is told");
+        drop(tell);
+        runs.join().unwrap();
+    });
+}

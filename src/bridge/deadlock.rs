@@ -11,10 +11,10 @@
 //! A recorded wait keeps the waker behind the relay. If a poll leaves no clone of the relay, nothing else can wake the
 //! future: no timer, no channel, and no other future beside the wait.
 //!
-//! The search follows the recorded waits into a [`WaitGraph`], where a [dump](crate::dump()) looks for deadlocks too, and locks one object at a time. This is enough. A place in a line is served only
-//! after a holder has ended, and a holder that waits ends only after its own wait. So if all of it was seen waiting,
-//! nothing has gone on. A wait is recorded before the search for it begins. If several threads close a circle, the last
-//! search sees all of it.
+//! The search follows the recorded waits into a [`WaitGraph`], where a [dump](crate::dump()) looks for deadlocks too. It
+//! locks one object at a time. This is enough. A place in a line is served only after a holder has ended, and a holder that
+//! waits ends only after its own wait. So if all of it was seen waiting, nothing has gone on. A wait is recorded before the
+//! search for it begins. If several threads close a circle, the last search sees all of it.
 
 use crate::bridge::call::Call;
 use crate::observe::wait_graph::WaitGraph;

@@ -254,10 +254,9 @@ where
 
     fn report(&self) -> JobReport {
         let waiter = |state: &JobState<F, R>| Some(state.waiter.as_ref()?.data().addr());
-        JobReport {
-            waiter: waiter(&self.state.lock()),
-            limiter: self.call_state.held_limiter(),
-        }
+        let waiter = waiter(&self.state.lock());
+        let limiter = self.call_state.held_limiter();
+        JobReport { waiter, limiter }
     }
 }
 

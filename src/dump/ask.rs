@@ -1,14 +1,14 @@
 //! Asks all loops, pools and limiters what they do.
 //!
-//! All questions are posted before the first answer is waited for.
+//! Pools and limiters are read first: a question wakes a loop, and its thread may be a pool's. All questions are posted
+//! before the first answer is waited for. While a dump waits, it keeps no loop alive.
 
 use crate::bridge::report::{LimiterReport, limiters};
-use crate::event_loop::report::{LOOPS, LoopNote, LoopReport, ask, report_here};
+use crate::event_loop::report::{Answers, LOOPS, LoopNote, LoopReport, ask, report_here};
 use crate::event_loop::scheduler::Inbox;
 use crate::observe::pulse::Step;
 use crate::pool::report::{PoolReport, pools};
-use crate::sync::parker::{Parker, Woken};
-use crate::sync::{Arc, Mutex, Ordering, Weak, current_thread, name_of};
+use crate::sync::{Arc, Ordering, Weak, current_thread, name_of};
 use std::time::Instant;
 
 #[derive(Default)]
@@ -26,100 +26,54 @@ pub(super) struct LoopState {
 }
 
 pub(super) enum LoopStatus {
-    Described(LoopReport),
-    /// No thread has run it.
+    Described(Arc<LoopReport>),
+    /// No thread runs it.
     NotRun,
-    /// It hasn't answered, and a thread runs it: for so long at least. What runs, and what the thread does, if that is known.
+    /// It hasn't answered, and a thread runs it. What runs, and what the thread does, if that is known.
     Blocked(Option<Step>),
+    /// It is being dropped. What is being dropped just now, if that is known.
+    Ending(Option<Step>),
 }
 
-/// Where the loops leave their answers.
-struct Answers {
-    /// With the loops' addresses. `None`: the loop has ended before it answered.
-    reports: Mutex<Vec<(usize, Option<LoopReport>)>>,
-    parker: Parker,
-}
-
-/// A loop's answer. Its drop gives it.
-struct Answer {
-    /// The dump may have ended before.
-    to: Weak<Answers>,
-    address: usize,
-    report: Option<LoopReport>,
-}
-
-impl Answer {
-    fn give(mut self, report: LoopReport) {
-        self.report = Some(report);
-    }
-}
-
-impl Drop for Answer {
-    fn drop(&mut self) {
-        if let Some(answers) = self.to.upgrade() {
-            let answer = (self.address, self.report.take());
-            answers.reports.lock().push(answer);
-            answers.parker.unpark();
-        }
-    }
-}
-
-pub(super) fn all(deadline: Option<Instant>) -> Reports {
+/// The loops for which `is_asked` returns `true` have until the deadline to answer.
+pub(super) fn all(deadline: Option<Instant>, is_asked: impl Fn(usize) -> bool) -> Reports {
     if cfg!(footbridge_loom) {
         // What lives may be another model's, which runs on another thread just now.
         return Reports::default();
     }
-    let answers = Arc::new(Answers {
-        reports: Mutex::new(Vec::new()),
-        parker: Parker::new(),
-    });
+    let (pools, limiters) = (pools(), limiters());
+    let answers = Arc::new(Answers::new());
     let mut loops = Vec::new();
     let mut asked = 0;
     for (inbox, note) in LOOPS.all() {
+        if !is_shown(&inbox) || !is_asked(address(&inbox)) {
+            continue;
+        }
+        let here = report_here(&inbox).map(|report| LoopStatus::Described(Arc::new(report)));
         let is_run = inbox.is_run.load(Ordering::Relaxed);
-        let is_shown = is_run || !inbox.is_temporary.load(Ordering::Relaxed);
-        if !is_shown {
-            continue;
-        }
-        let here = report_here(&inbox);
+        let known = here.or((!is_run).then_some(LoopStatus::NotRun));
         // This thread can't run another loop meanwhile.
-        let can_answer = here.is_none() && inbox.owner() != current_thread();
+        let can_answer = known.is_none() && inbox.owner() != current_thread();
         if can_answer {
-            let answer = Answer {
-                to: Arc::downgrade(&answers),
-                address: address(&inbox),
-                report: None,
-            };
-            ask(&inbox, move |report| answer.give(report));
+            ask(&inbox, &answers);
             asked += 1;
-        } else if inbox.is_closed() {
-            continue;
         }
-        loops.push((inbox, note, here));
+        loops.push((Arc::downgrade(&inbox), note, known));
     }
-    while answers.reports.lock().len() < asked {
-        if answers.parker.park(deadline) == Woken::TimedOut {
-            break;
-        }
-    }
-    let mut reports = std::mem::take(&mut *answers.reports.lock());
-    let loops = loops.into_iter().filter_map(|(inbox, note, here)| {
-        let address = address(&inbox);
-        let answered = reports.iter().position(|(from, _)| *from == address);
-        let answer = answered.map(|index| reports.swap_remove(index).1);
+    let mut reports = answers.wait(asked, deadline);
+    let loops = loops.into_iter().filter_map(|(inbox, note, known)| {
+        let address = inbox.as_ptr().addr();
+        let answer = reports.remove(&address).map(LoopStatus::Described);
         Some(LoopState {
             address,
             thread: name_of(&note.thread),
-            status: match here.map(Some).or(answer) {
-                Some(answer) => LoopStatus::Described(answer?),
-                None => silent(&inbox, &note),
-            },
+            status: known.or(answer).or_else(|| silent(&inbox, &note))?,
         })
     });
     Reports {
         loops: loops.collect(),
-        pools: pools(),
-        limiters: limiters(),
+        pools,
+        limiters,
     }
 }
 
@@ -128,11 +82,23 @@ fn address(inbox: &Arc<Inbox>) -> usize {
     Arc::as_ptr(inbox).addr()
 }
 
-/// A loop that hasn't answered.
-fn silent(inbox: &Inbox, note: &LoopNote) -> LoopStatus {
+/// A loop is shown until its end is over. One that is kept for the next `run` is shown only while it is run.
+fn is_shown(inbox: &Inbox) -> bool {
+    let is_kept = inbox.is_temporary.load(Ordering::Relaxed);
+    inbox.is_run.load(Ordering::Relaxed) || !is_kept && !inbox.is_closed()
+}
+
+/// A loop that hasn't answered. `None`: it has ended.
+fn silent(inbox: &Weak<Inbox>, note: &LoopNote) -> Option<LoopStatus> {
+    let inbox = inbox.upgrade().filter(|inbox| is_shown(inbox))?;
     if !inbox.is_run.load(Ordering::Relaxed) {
-        return LoopStatus::NotRun;
+        return Some(LoopStatus::NotRun);
     }
     let pulse = note.pulse.as_ref().and_then(|pulse| pulse.upgrade());
-    LoopStatus::Blocked(pulse.and_then(|pulse| pulse.step()))
+    let step = pulse.and_then(|pulse| pulse.step());
+    Some(if inbox.is_closed() {
+        LoopStatus::Ending(step)
+    } else {
+        LoopStatus::Blocked(step)
+    })
 }

@@ -1,8 +1,8 @@
 //! A dump: what each loop, pool and limiter of the process does just now, and what waits for what.
 //!
 //! ```text
-//!   dump ---> all loops, by a post            each describes its own tables; one that doesn't answer is blocked
-//!        ---> all pools and limiters          read under their locks, one after the other
+//!   dump ---> all pools and limiters          read under their locks, one after the other
+//!        ---> all loops, by a post            each describes its own tables; one that doesn't answer is blocked
 //!        ---> Picture                         the reports, put together by the wakers that they keep
 //!        ---> text                            lines, with what is alike counted
 //! ```
@@ -21,10 +21,11 @@ use std::time::Duration;
 /// Says what each loop, pool and limiter of the process does just now, and what waits for what. For a program that hangs: call
 /// it from any thread, on a signal say, and print what it returns.
 ///
-/// Each loop is asked to describe itself on its own thread. If one doesn't answer within `patience`, the dump says so: the
-/// loop is blocked, or no thread runs it. If the loop is watched, by [`on_blocked`](crate::EventLoopBuilder::on_blocked) or by
-/// `FOOTBRIDGE_BLOCKED`, the dump also says which line spawned what blocks it. `patience` is for all loops together. With zero,
-/// only the loop of this thread answers for sure.
+/// Each loop that a thread runs is asked to describe itself, on that thread. If one doesn't answer within `patience`, the dump
+/// says so: it is blocked. A loop that no thread runs just now isn't asked, as its [host](crate::EventLoopBuilder::on_wake)
+/// isn't called. If a blocked loop is watched, by [`on_blocked`](crate::EventLoopBuilder::on_blocked) or by
+/// `FOOTBRIDGE_BLOCKED`, the dump also says which line spawned what blocks it. `patience` is for all loops together,
+/// and may be spent twice if there is a deadlock. With zero, only the loop of this thread answers for sure.
 ///
 /// No future is polled for it, and nothing is recorded for it beforehand that would cost anything. So some things stay unknown.
 /// They are shown as *something else*:
@@ -57,7 +58,7 @@ use std::time::Duration;
 #[must_use = "a dump does nothing but say what it has seen"]
 pub fn dump(patience: Duration) -> Dump {
     let deadline = now().checked_add(patience);
-    let picture = picture::Picture::of(ask::all(deadline));
+    let picture = picture::Picture::of(ask::all(deadline, |_| true));
     let mut dump = Dump {
         lines: text::lines(&picture),
         waits: picture.waits(),
@@ -66,7 +67,8 @@ pub fn dump(patience: Duration) -> Dump {
     if dump.cycles.iter().any(|cycle| cycle.is_deadlock) {
         // The parts of a picture are from different moments. If the second one has the same knot, each wait in it was there
         // throughout.
-        let again = picture::Picture::of(ask::all(deadline));
+        let deadline = now().checked_add(patience);
+        let again = picture::Picture::of(ask::all(deadline, |of| picture.describes(of)));
         for cycle in &mut dump.cycles {
             cycle.is_deadlock &= again.has_knot(&cycle.identity);
         }

@@ -199,6 +199,13 @@ impl Picture {
         }
     }
 
+    /// Whether the loop with this address has answered.
+    pub(super) fn describes(&self, address: usize) -> bool {
+        let is_this = |of: &&LoopState| of.address == address;
+        let of = self.reports.loops.iter().find(is_this);
+        of.is_some_and(|of| matches!(of.status, LoopStatus::Described(_)))
+    }
+
     /// What the node waits for.
     fn waits_of(&self, node: usize) -> impl Iterator<Item = &Party> {
         let nodes = self.graph.waits_of(node).iter();
@@ -296,7 +303,7 @@ fn tasks(loops: &[LoopState]) -> impl Iterator<Item = (&LoopState, &TaskReport)>
     loops.iter().flat_map(|of| {
         let report = match &of.status {
             LoopStatus::Described(report) => Some(report),
-            LoopStatus::NotRun | LoopStatus::Blocked(_) => None,
+            _ => None,
         };
         let tasks = report.into_iter().flat_map(|report| &report.tasks);
         tasks.map(move |task| (of, task))

@@ -53,6 +53,13 @@ fn loop_lines(picture: &Picture, of: &LoopState, lines: &mut Vec<String>) {
                 step.spawned_at
             ));
         }
+        LoopStatus::Ending(step) => {
+            let drops = step.as_ref().map_or_else(String::new, |step| {
+                let doing = in_parentheses(step.doing.as_deref());
+                format!(", and drops what was spawned at {}{doing}", step.spawned_at)
+            });
+            lines.push(format!("loop on thread {thread}: it ends{drops}"));
+        }
     }
 }
 

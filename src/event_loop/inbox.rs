@@ -14,10 +14,10 @@
 //!
 //! Before its end, a loop may be told to refuse new calls: see [`refuse_calls`](Inbox::refuse_calls).
 
-use crate::event_loop::report::LOOPS;
+use crate::event_loop::report::{LOOPS, Questions};
 use crate::pool::Pool;
 use crate::pool::worker_context;
-use crate::sync::hint::{HintBool, HintU16};
+use crate::sync::hint::HintBool;
 use crate::sync::panics::{catch_panic, drop_quietly};
 use crate::sync::parker::{Parker, Woken};
 use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, ThreadId, current_thread};
@@ -44,12 +44,12 @@ pub(crate) struct Inbox<T> {
     pub(crate) pool: Option<Pool>,
     /// The registry that got the loop's last job. It tells this loop of refused threads.
     pub(crate) listens_to: AtomicUsize,
-    /// A thread is in `run_until` or `tick`. For dumps.
+    /// A thread is in `run_until` or `tick`, or drops the loop. For dumps.
     pub(crate) is_run: HintBool,
     /// The loop is one of those that `run` uses again. For dumps, which don't show it between two runs.
     pub(crate) is_temporary: HintBool,
-    /// How many questions of dumps the loop hasn't answered.
-    pub(crate) questions: HintU16,
+    /// The questions of dumps. Its lock is taken for dumps alone.
+    pub(crate) questions: Mutex<Questions>,
 }
 
 struct InboxState<T> {
@@ -82,7 +82,7 @@ impl<T> Inbox<T> {
             listens_to: AtomicUsize::new(0),
             is_run: HintBool::new(false),
             is_temporary: HintBool::new(false),
-            questions: HintU16::new(0),
+            questions: Mutex::default(),
         }
     }
 
@@ -117,18 +117,24 @@ impl<T> Inbox<T> {
 
     /// Leaves a call for the loop. If the loop refuses calls, or has ended, returns the call.
     pub(crate) fn post_call(&self, call: T) -> Result<(), T> {
-        self.post_unless(call, |state| self.refuses(state))
+        self.post_unless(call, |state| self.refuses(state), true)
     }
 
     /// Leaves a post for the loop. If the loop has ended, returns the post.
     pub(crate) fn post(&self, post: T) -> Result<(), T> {
-        self.post_unless(post, |state| state.closed)
+        self.post_unless(post, |state| state.closed, true)
+    }
+
+    /// As [`post`](Self::post), for a loop that is run just now. The host's hook isn't called.
+    pub(crate) fn post_to_run(&self, post: T) -> Result<(), T> {
+        self.post_unless(post, |state| state.closed, false)
     }
 
     fn post_unless(
         &self,
         post: T,
         is_refused: impl FnOnce(&InboxState<T>) -> bool,
+        tells_host: bool,
     ) -> Result<(), T> {
         let mut state = self.state.lock();
         if is_refused(&state) {
@@ -143,7 +149,9 @@ impl<T> Inbox<T> {
         if asleep {
             self.parker.unpark();
         }
-        self.tell_host();
+        if tells_host {
+            self.tell_host();
+        }
         Ok(())
     }
 

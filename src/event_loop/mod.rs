@@ -227,6 +227,7 @@ impl Drop for EventLoop {
         let _current = CurrentLoop::replace(&self.scheduler);
         let _left = Context::leave();
         self.scheduler.tell_awake();
+        self.scheduler.inbox.set_run(true); // Until all of it is dropped.
         let (ready, posts) = self.scheduler.close();
         for (key, entry) in self.tasks.take_in_order() {
             self.scheduler.begin_step(|| entry.site());
@@ -242,6 +243,7 @@ impl Drop for EventLoop {
         let timers = self.scheduler.timers.take();
         timers.into_targets().for_each(drop_quietly);
         self.scheduler.tell_ended();
+        self.scheduler.inbox.set_run(false);
     }
 }
 

@@ -14,9 +14,11 @@ use crate::event_loop::task_waker::{MAIN_KEY, NO_KEY, TaskWaker};
 use crate::event_loop::timers::TimerTarget;
 use crate::observe::pulse::Pulse;
 use crate::sync::hint::Living;
-use crate::sync::{Arc, Ordering, Thread, Weak, this_thread};
+use crate::sync::parker::{Parker, Woken};
+use crate::sync::{Arc, Mutex, Thread, Weak, this_thread};
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::Location;
+use std::time::Instant;
 
 /// All loops that haven't been dropped.
 pub(crate) static LOOPS: Living<Inbox, LoopNote> = Living::new();
@@ -158,33 +160,93 @@ pub(crate) fn report_here(inbox: &Arc<Inbox>) -> Option<LoopReport> {
     current::with_loop_of(inbox, |scheduler| scheduler.report(None))
 }
 
-/// A loop that isn't run keeps at most so many questions.
-const MOST_QUESTIONS: u16 = 8;
+/// Where the loops leave their reports for a dump.
+pub(crate) struct Answers {
+    /// By the loops' addresses. `None`: the loop has dropped the question.
+    reports: Mutex<BTreeMap<usize, Option<Arc<LoopReport>>>>,
+    parker: Parker,
+}
 
-/// A question to a loop, until it is answered or dropped.
-struct Question(Weak<Inbox>);
+impl Answers {
+    pub(crate) fn new() -> Self {
+        Self {
+            reports: Mutex::default(),
+            parker: Parker::new(),
+        }
+    }
 
-impl Drop for Question {
-    fn drop(&mut self) {
-        if let Some(inbox) = self.0.upgrade() {
-            inbox.questions.fetch_sub(1, Ordering::Relaxed); // A bound only.
+    fn give(&self, address: usize, report: Option<Arc<LoopReport>>) {
+        self.reports.lock().insert(address, report);
+        self.parker.unpark();
+    }
+
+    /// Waits for so many answers. Returns the reports that are there at the deadline, by the loops' addresses.
+    pub(crate) fn wait(
+        &self,
+        asked: usize,
+        deadline: Option<Instant>,
+    ) -> BTreeMap<usize, Arc<LoopReport>> {
+        while self.reports.lock().len() < asked {
+            if self.parker.park(deadline) == Woken::TimedOut {
+                break;
+            }
+        }
+        let reports = std::mem::take(&mut *self.reports.lock()).into_iter();
+        let given = reports.filter_map(|(address, report)| Some((address, report?)));
+        given.collect()
+    }
+}
+
+/// The dumps that have asked a loop. One post asks for all of them.
+#[derive(Default)]
+pub(crate) struct Questions {
+    dumps: Vec<Weak<Answers>>,
+    /// There is a [`Question`] in the inbox.
+    is_posted: bool,
+}
+
+/// The post. Its drop says that there won't be a report.
+struct Question(Option<Weak<Inbox>>);
+
+impl Question {
+    fn answer(&mut self, report: impl FnOnce() -> Option<LoopReport>) {
+        let Some(inbox) = self.0.take() else { return };
+        let Some(living) = inbox.upgrade() else {
+            return;
+        };
+        let dumps = std::mem::take(&mut *living.questions.lock()).dumps;
+        let waiting: Vec<_> = dumps.iter().filter_map(Weak::upgrade).collect();
+        if waiting.is_empty() {
+            return;
+        }
+        let report = report().map(Arc::new);
+        for answers in waiting {
+            answers.give(inbox.as_ptr().addr(), report.clone());
         }
     }
 }
 
-/// The loop calls `answer` with its report, on its own thread. If it has ended, or has too many questions, `answer` is dropped.
-pub(crate) fn ask(inbox: &Arc<Inbox>, answer: impl FnOnce(LoopReport) + Send + 'static) {
-    let before = inbox.questions.fetch_add(1, Ordering::Relaxed);
-    let question = Question(Arc::downgrade(inbox));
-    if before >= MOST_QUESTIONS {
+impl Drop for Question {
+    fn drop(&mut self) {
+        self.answer(|| None);
+    }
+}
+
+/// Asks a loop that is run for its report. If it is being dropped, it gives `None`.
+pub(crate) fn ask(inbox: &Arc<Inbox>, answers: &Arc<Answers>) {
+    let mut questions = inbox.questions.lock();
+    questions.dumps.retain(|dump| dump.strong_count() > 0);
+    questions.dumps.push(Arc::downgrade(answers));
+    if std::mem::replace(&mut questions.is_posted, true) {
         return;
     }
+    drop(questions);
+    let mut question = Question(Some(Arc::downgrade(inbox)));
     let describe = move |scheduler: &Scheduler, slab: &TaskSlab| {
-        answer(scheduler.report(Some(slab)));
-        drop(question);
+        question.answer(|| Some(scheduler.report(Some(slab))));
         None
     };
-    let _ = inbox.post(Post::Callback(Box::new(describe)));
+    let _ = inbox.post_to_run(Post::Callback(Box::new(describe)));
 }
 
 #[cfg(test)]
@@ -193,13 +255,15 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn a_loop_that_no_thread_runs_keeps_few_questions() {
+    fn a_loop_that_does_not_answer_keeps_one_question_and_no_dump_that_has_ended() {
         let inbox = Arc::new(Inbox::new(Duration::ZERO, None, None));
-        for _ in 0..2 {
-            (0..100).for_each(|_| ask(&inbox, drop));
-            let mut posts = Vec::new();
-            inbox.take(&mut posts);
-            assert_eq!(posts.len(), usize::from(MOST_QUESTIONS));
-        }
+        let waiting = Arc::new(Answers::new());
+        (0..100).for_each(|_| ask(&inbox, &Arc::new(Answers::new())));
+        ask(&inbox, &waiting);
+        let mut posts = Vec::new();
+        inbox.take(&mut posts);
+        assert_eq!((posts.len(), inbox.questions.lock().dumps.len()), (1, 1));
+        drop(posts);
+        assert_eq!(waiting.reports.lock().len(), 1);
     }
 }

@@ -3,7 +3,7 @@
 //! The rule: nothing else is decided by it, no lock of it is held while anything of the crate or of a user runs, and what is
 //! taken out of it is dropped outside of the lock.
 
-pub(crate) use std::sync::atomic::{AtomicBool as HintBool, AtomicU16 as HintU16};
+pub(crate) use std::sync::atomic::AtomicBool as HintBool;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
