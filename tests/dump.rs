@@ -16,7 +16,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -645,5 +645,135 @@ fn a_dump_calls_no_hook_and_does_not_wait_for_a_loop_that_no_thread_runs() {
         assert_eq!(calls.load(SeqCst), 0, "it is run, so no host is told");
         drop(tell);
         runs.join().unwrap();
+    });
+}
+
+#[test]
+fn a_dump_from_a_first_poll_names_what_is_polled() {
+    watched(|| {
+        run(yield_now());
+        let (text, line) = run(async { (dump(Duration::ZERO).to_string(), line!()) });
+        let main = format!("the main future, entered at {}:{line}:", file!());
+        assert!(text.contains(&main), "{text}");
+
+        let text = run(async { spawn(async { dump(Duration::ZERO).to_string() }).await });
+        let said = "1 task, and a new one, which makes this dump";
+        assert!(text.unwrap().contains(said));
+    });
+}
+
+#[test]
+fn a_cycle_through_many_that_are_alike_has_one_wait_for_them() {
+    watched(|| {
+        run(async {
+            let limiter = Limiter::new(8);
+            let jobs: Vec<_> = (0..8).map(|_| token_in_a_task(&limiter)).collect();
+            let line = jobs[0].1;
+            let jobs: Vec<_> = jobs.into_iter().map(|(job, _)| spawn(job)).collect();
+            let is_found = |dump: &Dump| cycles(dump, line, 0).iter().any(|c| c.is_deadlock);
+            let dump = dumped_with(is_found).await;
+            let counts = cycles(&dump, line, 0)[0].waits.iter();
+            let counts: Vec<_> = counts.map(|wait| wait.count).collect();
+            assert_eq!(counts, [8, 8, 8], "{dump}");
+            limiter.set_total_tokens(16);
+            for job in jobs {
+                job.await.unwrap();
+            }
+        });
+    });
+}
+
+#[test]
+fn a_job_whose_loop_sleeps_is_not_said_to_compute() {
+    watched(|| {
+        run(async {
+            let (begun, has_begun) = mpsc::channel();
+            let line = line!() + 1;
+            let _job = spawn_blocking(move || {
+                run(async move {
+                    yield_now().await;
+                    begun.send(()).unwrap();
+                    let ends = poll_fn(|_| match check_cancelled() {
+                        Ok(()) => Poll::Pending,
+                        Err(_) => Poll::Ready(()),
+                    });
+                    let _ = footbridge::time::timeout(Duration::from_secs(3600), ends).await;
+                });
+            });
+            spawn_blocking(move || has_begun.recv().unwrap()).await;
+            let at = format!("{}:{line}:", file!());
+            let computes = |dump: &Dump| {
+                let text = dump.to_string();
+                let mut lines = text.lines();
+                lines.any(|text| {
+                    text.contains("has run a job") && text.contains(&at) && text.contains("(comp")
+                })
+            };
+            dumped_with(|dump| !computes(dump)).await;
+        });
+    });
+}
+
+#[test]
+fn a_loop_that_goes_on_is_not_said_to_be_blocked_by_one_of_its_tasks() {
+    watched(|| {
+        let (begun, has_begun) = mpsc::channel();
+        let rest = Arc::new(AtomicUsize::new(100_000));
+        let goes_on = rest.clone();
+        let busy = thread::Builder::new().name("a busy loop".into());
+        let busy = busy.spawn(move || {
+            let mut event_loop = EventLoop::builder().on_blocked(PATIENCE, |_| ()).build();
+            for _ in 0..100_000 {
+                let rest = goes_on.clone();
+                event_loop.spawn(async move {
+                    if rest.load(SeqCst) > 0 {
+                        rest.fetch_sub(1, SeqCst);
+                        thread::sleep(ms(1));
+                    }
+                });
+            }
+            begun.send(()).unwrap();
+            event_loop.tick();
+        });
+        has_begun.recv().unwrap();
+        until(|| {
+            let text = dump(ms(100)).to_string();
+            text.contains("a busy loop: it runs, and hasn't come to answer")
+        });
+        rest.store(0, SeqCst);
+        busy.unwrap().join().unwrap();
+    });
+}
+
+#[test]
+fn a_job_that_a_callback_has_polled_is_not_what_a_task_waits_for() {
+    watched(|| {
+        run(async {
+            let (go, wait) = mpsc::channel::<()>();
+            let kept = Arc::new(Mutex::new(None::<Waker>));
+            let (waker, polls) = (kept.clone(), Rc::new(Cell::new(0)));
+            let counted = polls.clone();
+            let line = line!() + 1;
+            let _task = spawn(poll_fn(move |context| {
+                counted.set(counted.get() + 1);
+                *waker.lock().unwrap() = Some(context.waker().clone());
+                Poll::<()>::Pending
+            }));
+            yield_now().await;
+            let poll_a_job = move || {
+                let mut job = spawn_blocking(move || wait.recv().unwrap_err());
+                let polled = pin!(&mut job).poll(&mut Context::from_waker(Waker::noop()));
+                assert!(polled.is_pending());
+                std::mem::forget(job); // Its drop would say that it isn't awaited.
+                kept.lock().unwrap().take().unwrap().wake();
+            };
+            assert!(Handle::current().call_soon(poll_a_job));
+            while polls.get() < 2 {
+                yield_now().await;
+            }
+            let dump = dumped().await;
+            assert_eq!(waits_of(&dump, line)[0].on, Party::Other, "{dump}");
+            drop(go);
+        });
     });
 }

@@ -152,6 +152,7 @@ impl<R> BlockingTask<R> {
         }
         let result = job.poll(context, is_own_waker);
         if result.is_ready() {
+            current::forget_job();
             self.job = None;
         } else {
             current::await_job(job.call_state().submitted_at());

@@ -15,8 +15,8 @@ pub(crate) struct LimiterReport {
     pub(crate) address: usize,
     pub(crate) total: usize,
     pub(crate) borrowed: usize,
-    /// The targets of the wakers of those that wait in line, in that order.
-    pub(crate) line: Vec<usize>,
+    /// The line: each place, which is never given again, and the target of the waker that waits there.
+    pub(crate) line: Vec<(u64, usize)>,
 }
 
 pub(crate) fn limiters() -> Vec<LimiterReport> {
@@ -28,8 +28,8 @@ pub(crate) fn limiters() -> Vec<LimiterReport> {
             borrowed: state.borrowed,
             line: state
                 .waiting
-                .values()
-                .map(|waiting| waiting.waker.data().addr())
+                .iter()
+                .map(|(place, waiting)| (*place, waiting.waker.data().addr()))
                 .collect(),
         }
     };

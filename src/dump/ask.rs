@@ -6,7 +6,7 @@
 use crate::bridge::report::{LimiterReport, limiters};
 use crate::event_loop::report::{Answers, LOOPS, LoopNote, LoopReport, ask, report_here};
 use crate::event_loop::scheduler::Inbox;
-use crate::observe::pulse::Step;
+use crate::observe::pulse::{Step, Word};
 use crate::pool::report::{PoolReport, pools};
 use crate::sync::{Arc, Ordering, Weak, current_thread, name_of};
 use std::time::Instant;
@@ -29,8 +29,10 @@ pub(super) enum LoopStatus {
     Described(Arc<LoopReport>),
     /// No thread runs it.
     NotRun,
-    /// It hasn't answered, and a thread runs it. What runs, and what the thread does, if that is known.
+    /// It hasn't answered, and a thread runs it. What has run since it was asked, and what the thread does, if that is known.
     Blocked(Option<Step>),
+    /// It hasn't answered, and other things than when it was asked have run since.
+    Busy,
     /// It is being dropped. What is being dropped just now, if that is known.
     Ending(Option<Step>),
 }
@@ -58,18 +60,24 @@ pub(super) fn all(deadline: Option<Instant>, is_asked: impl Fn(usize) -> bool) -
             ask(&inbox, &answers);
             asked += 1;
         }
-        loops.push((Arc::downgrade(&inbox), note, known));
+        let asked_at = note.pulse.as_ref().and_then(Weak::upgrade);
+        let asked_at = asked_at.map(|pulse| pulse.word());
+        loops.push((Arc::downgrade(&inbox), note, known, asked_at));
     }
     let mut reports = answers.wait(asked, deadline);
-    let loops = loops.into_iter().filter_map(|(inbox, note, known)| {
-        let address = inbox.as_ptr().addr();
-        let answer = reports.remove(&address).map(LoopStatus::Described);
-        Some(LoopState {
-            address,
-            thread: name_of(&note.thread),
-            status: known.or(answer).or_else(|| silent(&inbox, &note))?,
-        })
-    });
+    let loops = loops
+        .into_iter()
+        .filter_map(|(inbox, note, known, asked_at)| {
+            let address = inbox.as_ptr().addr();
+            let answer = reports.remove(&address).map(LoopStatus::Described);
+            Some(LoopState {
+                address,
+                thread: name_of(&note.thread),
+                status: known
+                    .or(answer)
+                    .or_else(|| silent(&inbox, &note, asked_at))?,
+            })
+        });
     Reports {
         loops: loops.collect(),
         pools,
@@ -89,15 +97,17 @@ fn is_shown(inbox: &Inbox) -> bool {
 }
 
 /// A loop that hasn't answered. `None`: it has ended.
-fn silent(inbox: &Weak<Inbox>, note: &LoopNote) -> Option<LoopStatus> {
+fn silent(inbox: &Weak<Inbox>, note: &LoopNote, asked_at: Option<Word>) -> Option<LoopStatus> {
     let inbox = inbox.upgrade().filter(|inbox| is_shown(inbox))?;
     if !inbox.is_run.load(Ordering::Relaxed) {
         return Some(LoopStatus::NotRun);
     }
-    let pulse = note.pulse.as_ref().and_then(|pulse| pulse.upgrade());
-    let step = pulse.and_then(|pulse| pulse.step());
+    let pulse = note.pulse.as_ref().and_then(Weak::upgrade);
+    let step = pulse.as_ref().and_then(|pulse| pulse.step());
     Some(if inbox.is_closed() {
         LoopStatus::Ending(step)
+    } else if pulse.map(|pulse| pulse.word()) != asked_at {
+        LoopStatus::Busy
     } else {
         LoopStatus::Blocked(step)
     })

@@ -14,6 +14,7 @@ mod picture;
 mod text;
 
 use crate::sync::now;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
@@ -33,10 +34,17 @@ use std::time::Duration;
 /// - what a task waits for through a waker that isn't the loop's own: a channel, a future of a [`gather`](crate::gather()), a
 ///   child of a [`scope`](crate::scope());
 /// - of a loop whose task calls `dump` itself: all but timers and tasks of the same loop;
+/// - what a task waits for that is polled for a job which holds a token, in [`syncify`](crate::syncify()) or
+///   [`block_on`](crate::Handle::block_on);
+/// - what a job waits for that runs a loop of its own, in [`run`](crate::run()) or
+///   [`run_until`](crate::EventLoop::run_until), or that waits in [`shutdown`](crate::Pool::shutdown);
 /// - what a thread waits for outside of this crate. On Linux, the name of the system call is shown.
 ///
-/// A dump isn't taken at one moment, so its parts may be some microseconds apart. A [`Cycle`] that is called a deadlock was
-/// found twice, the same.
+/// Threads that are neither of a pool nor of a loop aren't shown. So a circle through one of these things isn't found, or isn't
+/// called a deadlock.
+///
+/// A dump isn't taken at one moment: first pools and limiters are read, then the loops answer. A [`Cycle`] that is called a
+/// deadlock was found twice, each wait in it the same. With [`Duration::MAX`], a dump never returns if a loop doesn't answer.
 ///
 /// Under `--cfg footbridge_loom` a dump is empty.
 ///
@@ -66,11 +74,12 @@ pub fn dump(patience: Duration) -> Dump {
     };
     if dump.cycles.iter().any(|cycle| cycle.is_deadlock) {
         // The parts of a picture are from different moments. If the second one has the same knot, each wait in it was there
-        // throughout.
+        // throughout, so at the moment of each part.
         let deadline = now().checked_add(patience);
         let again = picture::Picture::of(ask::all(deadline, |of| picture.describes(of)));
+        let knots = again.knots();
         for cycle in &mut dump.cycles {
-            cycle.is_deadlock &= again.has_knot(&cycle.identity);
+            cycle.is_deadlock &= knots.contains(&cycle.identity);
         }
     }
     dump
@@ -239,13 +248,16 @@ impl fmt::Display for Party {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Cycle {
-    /// The waits, each beginning where another one ends.
+    /// The waits, each beginning where another one ends. Those that are alike are one, with their count.
     pub waits: Vec<Wait>,
     /// Nothing that was begun can end these waits: each of them is all that its thing waits for, and nothing else has a waker
     /// of it. A cancel from outside, an abort, the end of a loop and more tokens could still end them.
     pub is_deadlock: bool,
-    identity: Vec<picture::NodeId>,
+    identity: BTreeSet<picture::WaitId>,
 }
+
+/// The text of a cycle has at most so many waits.
+const MOST_WAITS: usize = 100;
 
 impl fmt::Display for Cycle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -255,9 +267,9 @@ impl fmt::Display for Cycle {
             "a circle, which something else may end: "
         })?;
         let mut before: Option<&Party> = None;
-        for wait in &self.waits {
+        for wait in self.waits.iter().take(MOST_WAITS) {
             match before {
-                Some(before) if *before == wait.from => {
+                Some(before) if *before == wait.from && wait.count == 1 => {
                     write!(f, ", which {} {}", wait.verb(), wait.on)?;
                 }
                 Some(_) => write!(f, "; {wait}")?,
@@ -265,6 +277,9 @@ impl fmt::Display for Cycle {
             }
             before = Some(&wait.on);
         }
-        Ok(())
+        match self.waits.len().saturating_sub(MOST_WAITS) {
+            0 => Ok(()),
+            more => write!(f, "; and {more} waits more"),
+        }
     }
 }

@@ -13,21 +13,25 @@ use crate::dump::{Cycle, Party, Wait};
 use crate::event_loop::report::TaskReport;
 use crate::event_loop::task_waker::MAIN_KEY;
 use crate::observe::wait_graph::{Circle, WaitGraph};
-use crate::pool::report::Parked;
-use crate::sync::Arc;
-use std::collections::BTreeMap;
+use crate::pool::report::ParkedJob;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 /// What makes a node the same one in two pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum NodeId {
-    /// The loop's address, and the task's key.
-    Task(usize, u32),
+    /// The loop's address, and the task's key and number.
+    Task(usize, u32, u64),
     /// The job's address, and since when it is parked.
     Job(usize, Instant),
     /// The limiter's address.
     Limiter(usize),
 }
+
+/// What makes a wait the same one in two pictures: what waits for what, and at which places in line, if it is for a token. A
+/// place, a task and a park are never given twice, and none of these waits begins again after it has ended. So if two
+/// pictures have it, it was there throughout.
+pub(super) type WaitId = (NodeId, NodeId, Vec<u64>);
 
 pub(super) struct Picture {
     pub(super) reports: Reports,
@@ -40,6 +44,10 @@ pub(super) struct Picture {
     tasks: BTreeMap<(usize, u32), usize>,
     /// The nodes of the targets of wakers.
     wakers: BTreeMap<usize, usize>,
+    /// The nodes of the limiters, by address.
+    limiters: BTreeMap<usize, usize>,
+    /// The places in line at which the first node waits for the second.
+    places: BTreeMap<(usize, usize), Vec<u64>>,
     /// How many wakers of the node were found.
     found: Vec<usize>,
 }
@@ -54,6 +62,8 @@ impl Picture {
             others: Vec::new(),
             tasks: BTreeMap::new(),
             wakers: BTreeMap::new(),
+            limiters: BTreeMap::new(),
+            places: BTreeMap::new(),
             found: Vec::new(),
         };
         picture.add_tasks(&reports.loops);
@@ -88,7 +98,7 @@ impl Picture {
                     thread,
                 }
             };
-            let node = self.add(NodeId::Task(of.address, task.key), party);
+            let node = self.add(NodeId::Task(of.address, task.key, task.number), party);
             self.tasks.insert((of.address, task.key), node);
             self.wakers
                 .extend(task.waker.map(|(target, _)| (target, node)));
@@ -96,25 +106,25 @@ impl Picture {
     }
 
     /// The jobs whose threads are parked, and their nodes.
-    fn add_jobs(&mut self, reports: &Reports) -> Vec<(Parked, usize)> {
+    fn add_jobs<'a>(&mut self, reports: &'a Reports) -> Vec<(&'a ParkedJob, usize)> {
         let workers = reports.pools.iter().flat_map(|pool| &pool.workers);
-        let parked: Vec<_> = workers.filter_map(|worker| worker.parked.clone()).collect();
-        let with_node = |parked: Parked| {
-            let id = NodeId::Job(Arc::as_ptr(&parked.job).addr(), parked.since);
-            let submitted_at = parked.job.submitted_at();
+        let with_node = |parked: &'a ParkedJob| {
+            let id = NodeId::Job(parked.address, parked.since);
+            let submitted_at = parked.submitted_at;
             let node = self.add(id, Party::Job { submitted_at });
             self.wakers.insert(parked.waker, node);
             (parked, node)
         };
-        parked.into_iter().map(with_node).collect()
+        let parked = workers.filter_map(|worker| worker.parked.as_ref());
+        parked.map(with_node).collect()
     }
 
     /// The node of this waker waits for the node `on`.
-    fn add_wait(&mut self, waker: usize, on: usize) {
-        if let Some(&from) = self.wakers.get(&waker) {
-            self.found[from] += 1;
-            self.graph.add_wait(from, on);
-        }
+    fn add_wait(&mut self, waker: usize, on: usize) -> Option<usize> {
+        let from = *self.wakers.get(&waker)?;
+        self.found[from] += 1;
+        self.graph.add_wait(from, on);
+        Some(from)
     }
 
     fn add_waits_for_tasks(&mut self, loops: &[LoopState]) {
@@ -138,36 +148,42 @@ impl Picture {
         }
     }
 
-    fn add_waits_for_jobs(&mut self, jobs: &[(Parked, usize)]) {
+    fn add_waits_for_jobs(&mut self, jobs: &[(&ParkedJob, usize)]) {
         for (parked, on) in jobs {
-            if let Some(waker) = parked.job.report().waiter {
+            if let Some(waker) = parked.report.waiter {
                 self.add_wait(waker, *on);
             }
         }
     }
 
-    fn add_limiters(&mut self, reports: &Reports, jobs: &[(Parked, usize)]) {
+    fn add_limiters(&mut self, reports: &Reports, jobs: &[(&ParkedJob, usize)]) {
+        let mut holders: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (parked, job) in jobs {
+            if let Some(limiter) = parked.report.limiter {
+                holders.entry(limiter).or_default().push(*job);
+            }
+        }
         for limiter in &reports.limiters {
             let total = limiter.total;
             let node = self.add(NodeId::Limiter(limiter.address), Party::Limiter { total });
-            let mut known = 0;
-            for (parked, job) in jobs {
-                if parked.job.report().limiter == Some(limiter.address) {
-                    known += 1;
-                    self.graph.add_wait(node, *job);
-                }
-            }
-            if limiter.borrowed < total || limiter.borrowed > known {
+            self.limiters.insert(limiter.address, node);
+            let known = holders.remove(&limiter.address).unwrap_or_default();
+            if limiter.borrowed < total || limiter.borrowed > known.len() {
                 self.graph.set_open(node);
             }
-            for waker in &limiter.line {
-                self.add_wait(*waker, node);
+            for job in known {
+                self.graph.add_wait(node, job);
+            }
+            for (place, waker) in &limiter.line {
+                if let Some(from) = self.add_wait(*waker, node) {
+                    self.places.entry((from, node)).or_default().push(*place);
+                }
             }
         }
     }
 
     /// Finds out which tasks and jobs are open, and what they wait for that is no node.
-    fn close(&mut self, loops: &[LoopState], jobs: &[(Parked, usize)]) {
+    fn close(&mut self, loops: &[LoopState], jobs: &[(&ParkedJob, usize)]) {
         for (of, task) in tasks(loops) {
             let node = self.tasks[&(of.address, task.key)];
             let wakers = task.waker.map_or(0, |(_, wakers)| wakers);
@@ -219,11 +235,8 @@ impl Picture {
 
     /// The parked jobs that hold tokens of the limiter.
     pub(super) fn holders(&self, limiter: usize) -> impl Iterator<Item = &Party> {
-        let node = self
-            .ids
-            .iter()
-            .position(|id| *id == NodeId::Limiter(limiter));
-        let holders = node.into_iter().flat_map(|node| self.graph.waits_of(node));
+        let node = self.limiters.get(&limiter).into_iter();
+        let holders = node.flat_map(|node| self.graph.waits_of(*node));
         holders.map(|job| &self.parties[*job])
     }
 
@@ -261,40 +274,55 @@ impl Picture {
         circles.map(cycle).collect()
     }
 
-    /// The waits between these nodes, from the first one on.
+    /// The waits between these nodes, from the first one on. Those that are alike are one.
     fn waits_within(&self, nodes: &[usize]) -> Vec<Wait> {
+        let within: BTreeSet<usize> = nodes.iter().copied().collect();
+        let mut unseen = within.clone();
+        unseen.remove(&nodes[0]);
         let mut order = vec![nodes[0]];
-        let mut waits = Vec::new();
+        let mut waits: Vec<Wait> = Vec::new();
+        let mut alike: BTreeMap<(&Party, &Party), usize> = BTreeMap::new();
         let mut next = 0;
         while let Some(&from) = order.get(next) {
             next += 1;
-            for on in self.graph.waits_of(from) {
-                if !nodes.contains(on) {
+            for &on in self.graph.waits_of(from) {
+                if !within.contains(&on) {
                     continue;
                 }
-                waits.push(Wait {
-                    from: self.parties[from].clone(),
-                    on: self.parties[*on].clone(),
-                    count: 1,
-                });
-                if !order.contains(on) {
-                    order.push(*on);
+                if unseen.remove(&on) {
+                    order.push(on);
                 }
+                let (from, on) = (&self.parties[from], &self.parties[on]);
+                let index = *alike.entry((from, on)).or_insert(waits.len());
+                if index == waits.len() {
+                    let (from, on) = (from.clone(), on.clone());
+                    waits.push(Wait { from, on, count: 0 });
+                }
+                waits[index].count += 1;
             }
         }
         waits
     }
 
-    fn identity(&self, circle: &Circle) -> Vec<NodeId> {
-        let mut identity: Vec<_> = circle.nodes.iter().map(|node| self.ids[*node]).collect();
-        identity.sort_unstable();
-        identity
+    fn identity(&self, circle: &Circle) -> BTreeSet<WaitId> {
+        let within: BTreeSet<_> = circle.nodes.iter().copied().collect();
+        let waits_of = |&from: &usize| self.graph.waits_of(from).iter().map(move |on| (from, *on));
+        let waits = circle.nodes.iter().flat_map(waits_of);
+        let wait_id = |(from, on): (usize, usize)| {
+            let places = self.places.get(&(from, on)).cloned().unwrap_or_default();
+            (self.ids[from], self.ids[on], places)
+        };
+        waits
+            .filter(|(_, on)| within.contains(on))
+            .map(wait_id)
+            .collect()
     }
 
-    pub(super) fn has_knot(&self, identity: &[NodeId]) -> bool {
-        let circles = self.graph.circles();
-        let mut knots = circles.iter().filter(|circle| circle.is_knot);
-        knots.any(|circle| self.identity(circle) == identity)
+    /// The circles that are knots.
+    pub(super) fn knots(&self) -> BTreeSet<BTreeSet<WaitId>> {
+        let circles = self.graph.circles().into_iter();
+        let knots = circles.filter(|circle| circle.is_knot);
+        knots.map(|circle| self.identity(&circle)).collect()
     }
 }
 
@@ -308,4 +336,80 @@ fn tasks(loops: &[LoopState]) -> impl Iterator<Item = (&LoopState, &TaskReport)>
         let tasks = report.into_iter().flat_map(|report| &report.tasks);
         tasks.map(move |task| (of, task))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bridge::report::LimiterReport;
+    use crate::event_loop::report::LoopReport;
+    use crate::pool::job::JobReport;
+    use crate::pool::report::{PoolReport, WorkerReport};
+    use crate::sync::Arc;
+    use std::panic::Location;
+
+    /// A job that holds the only token of a limiter and joins a task, which waits for the token at this place.
+    fn knots(task: u64, since: Instant, place: u64) -> BTreeSet<BTreeSet<WaitId>> {
+        let task = TaskReport {
+            number: task,
+            waker: Some((10, 1)),
+            ..TaskReport::new(0, Location::caller(), false)
+        };
+        let report = LoopReport {
+            tasks: vec![task],
+            awaited: vec![(20, 0)],
+            polling: None,
+        };
+        let parked = ParkedJob {
+            what: "join",
+            since,
+            waker: 20,
+            address: 30,
+            submitted_at: Location::caller(),
+            report: JobReport {
+                waiter: None,
+                limiter: Some(40),
+            },
+        };
+        let worker = WorkerReport {
+            name: String::new(),
+            job: None,
+            parked: Some(parked),
+            doing: None,
+        };
+        let reports = Reports {
+            loops: vec![LoopState {
+                address: 50,
+                thread: String::new(),
+                status: LoopStatus::Described(Arc::new(report)),
+            }],
+            pools: vec![PoolReport {
+                name: String::new(),
+                max_threads: 1,
+                queued: 0,
+                idle: 0,
+                workers: vec![worker],
+            }],
+            limiters: vec![LimiterReport {
+                address: 40,
+                total: 1,
+                borrowed: 1,
+                line: vec![(place, 10)],
+            }],
+        };
+        Picture::of(reports).knots()
+    }
+
+    #[test]
+    fn a_knot_is_the_same_if_each_wait_in_it_is() {
+        let since = crate::sync::now();
+        let later = since + std::time::Duration::from_nanos(1);
+        let before = knots(1, since, 7);
+        assert_eq!(before.len(), 1);
+        assert_eq!(before, knots(1, since, 7));
+        for other in [knots(2, since, 7), knots(1, later, 7), knots(1, since, 8)] {
+            assert_eq!(other.len(), 1);
+            assert_ne!(before, other);
+        }
+    }
 }

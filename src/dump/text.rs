@@ -31,10 +31,11 @@ fn loop_lines(picture: &Picture, of: &LoopState, lines: &mut Vec<String>) {
     match &of.status {
         LoopStatus::Described(report) => {
             let count = report.tasks.len();
-            let here = if report.is_from_poll {
-                ", one of which makes this dump"
-            } else {
-                ""
+            let is_listed = |key| report.tasks.iter().any(|task| task.key == key);
+            let here = match report.polling.map(is_listed) {
+                Some(true) => ", one of which makes this dump",
+                Some(false) => ", and a new one, which makes this dump",
+                None => "",
             };
             lines.push(format!(
                 "loop on thread {thread}: {}{here}",
@@ -53,6 +54,9 @@ fn loop_lines(picture: &Picture, of: &LoopState, lines: &mut Vec<String>) {
                 step.spawned_at
             ));
         }
+        LoopStatus::Busy => lines.push(format!(
+            "loop on thread {thread}: it runs, and hasn't come to answer"
+        )),
         LoopStatus::Ending(step) => {
             let drops = step.as_ref().map_or_else(String::new, |step| {
                 let doing = in_parentheses(step.doing.as_deref());
@@ -146,7 +150,8 @@ fn limiter_lines(picture: &Picture, lines: &mut Vec<String>) {
             let what = "held by permits, or by jobs that run or are queued";
             inner.push(format!("{what}: {unknown}"));
         }
-        let line = limiter.line.iter().map(|waker| picture.party_of(*waker));
+        let line = limiter.line.iter();
+        let line = line.map(|(_, waker)| picture.party_of(*waker));
         inner.extend(runs(line, |party| format!("in line: {party}")));
         list(inner, lines);
     }

@@ -89,7 +89,7 @@ pub(crate) fn await_job(submitted_at: &'static Location<'static>) {
     });
 }
 
-/// A wait for a job ends without its result.
+/// A wait for a job ends.
 pub(crate) fn forget_job() {
     let _ = with_current(|current| current.job.set(0));
 }

@@ -35,13 +35,16 @@ pub(crate) struct LoopReport {
     pub(crate) tasks: Vec<TaskReport>,
     /// What waits for a task of the loop: the target of its waker, and the task's key.
     pub(crate) awaited: Vec<(usize, u32)>,
-    /// A task that is polled makes the report, so nothing is known of the wakers.
-    pub(crate) is_from_poll: bool,
+    /// The key of the task whose poll makes the report, so nothing is known of the wakers. It isn't among `tasks`, if it is
+    /// polled for the first time.
+    pub(crate) polling: Option<u32>,
 }
 
 /// A task, or with the key [`MAIN_KEY`] the main future.
 pub(crate) struct TaskReport {
     pub(crate) key: u32,
+    /// A number that no other task of the loop has. Zero, if the task wasn't found pending.
+    pub(crate) number: u64,
     pub(crate) spawned_at: &'static Location<'static>,
     pub(crate) is_ready: bool,
     /// The target of its wakers, and how many of these there are.
@@ -54,9 +57,10 @@ pub(crate) struct TaskReport {
 }
 
 impl TaskReport {
-    fn new(key: u32, spawned_at: &'static Location<'static>, is_ready: bool) -> Self {
+    pub(crate) fn new(key: u32, spawned_at: &'static Location<'static>, is_ready: bool) -> Self {
         Self {
             key,
+            number: 0,
             spawned_at,
             is_ready,
             waker: None,
@@ -110,7 +114,10 @@ impl Scheduler {
         match slab {
             Some(slab) => tasks.extend(slab.entries().map(|(key, entry)| {
                 let task = TaskReport::new(key, entry.site().place(), is_ready(key));
-                task.with_waker(&entry.task_waker)
+                TaskReport {
+                    number: entry.number() + 1,
+                    ..task.with_waker(&entry.task_waker)
+                }
             })),
             None => tasks.extend(
                 joins
@@ -121,7 +128,7 @@ impl Scheduler {
         let mut report = LoopReport {
             tasks,
             awaited: Vec::new(),
-            is_from_poll: slab.is_none() && polling != NO_KEY,
+            polling: Some(polling).filter(|_| slab.is_none() && polling != NO_KEY),
         };
         let index_of: BTreeMap<u32, usize> =
             report.tasks.iter().map(|task| task.key).zip(0..).collect();

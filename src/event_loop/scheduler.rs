@@ -63,7 +63,7 @@ pub(crate) struct Scheduler {
     pub(crate) is_answer_due: Cell<bool>,
     /// The site of the last job that the current poll has found pending, or zero. For dumps.
     pub(super) job: Cell<u16>,
-    /// Where the main future comes from. Set when it is found pending.
+    /// Where the last main future comes from.
     pub(super) entered_at: Cell<Option<&'static Location<'static>>>,
     /// `None`: the loop isn't watched.
     pub(super) pulse: Option<Arc<Pulse>>,

@@ -27,6 +27,11 @@ pub(crate) struct TaskEntry {
 }
 
 impl TaskEntry {
+    /// A number that no other task of the loop has.
+    pub(crate) fn number(&self) -> u64 {
+        self.number_and_site >> SITE_BITS
+    }
+
     /// Where the task was spawned.
     pub(crate) fn site(&self) -> Site {
         Site::from_bits(self.number_and_site as usize)

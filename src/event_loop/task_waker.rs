@@ -66,6 +66,7 @@ impl TaskWaker {
     pub(crate) fn begin_poll(&self, scheduler: &Scheduler, waker: &Waker) {
         let key = self.key.load(Ordering::Relaxed);
         scheduler.polling.set((key, identity(waker)));
+        scheduler.job.set(0); // A callback may have left one.
         self.scheduled.store(0, Ordering::Relaxed);
     }
 

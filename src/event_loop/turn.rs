@@ -41,6 +41,7 @@ impl EventLoop {
         let _awake = scheduler.keep_awake();
         let mut future = pin!(Some(future));
         let _main = scheduler.begin_main();
+        scheduler.entered_at.set(Some(entered_at));
         if scheduler.len() > 0 {
             scheduler.main.schedule(&scheduler);
         } else if let Poll::Ready(output) =
@@ -51,7 +52,6 @@ impl EventLoop {
         }
         // If this thread is a worker, its job waits from here on. Its slot is released for jobs that the tasks submit.
         let _slot = slot::release();
-        scheduler.entered_at.set(Some(entered_at));
         loop {
             self.begin_turn(entered_at);
             let mut output = None;

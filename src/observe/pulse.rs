@@ -44,7 +44,7 @@ pub(crate) struct Step {
 
 /// The value of a pulse's word.
 #[derive(Clone, Copy, PartialEq)]
-pub(super) struct Word(usize);
+pub(crate) struct Word(usize);
 
 impl Word {
     /// A step runs. The counter is above this bit.
@@ -83,7 +83,7 @@ impl Pulse {
         }
     }
 
-    pub(super) fn word(&self) -> Word {
+    pub(crate) fn word(&self) -> Word {
         Word(self.word.load(Ordering::Acquire)) // Pairs with `begin_step`: the place of the site is in the table.
     }
 

@@ -1,11 +1,13 @@
 //! What a pool's threads do, for a [dump](crate::dump()).
 
-use crate::pool::job::Queued;
+use crate::pool::job::{self, JobReport, Queued};
 use crate::pool::registry::Registry;
 use crate::pool::threads::CurrentJob;
 use crate::pool::worker_context;
 use crate::sync::hint::Living;
 use crate::sync::{Arc, now};
+use std::collections::BTreeSet;
+use std::panic::Location;
 use std::task::Waker;
 use std::time::Instant;
 
@@ -16,11 +18,37 @@ pub(crate) static POOLS: Living<Registry> = Living::new();
 #[derive(Clone)]
 pub(crate) struct Parked {
     /// The name of the call.
+    what: &'static str,
+    since: Instant,
+    /// The target of the waker that ends the wait.
+    waker: usize,
+    job: Queued,
+}
+
+/// A job whose thread is parked. It keeps nothing of the job.
+pub(crate) struct ParkedJob {
+    /// The name of the call that it waits in.
     pub(crate) what: &'static str,
     pub(crate) since: Instant,
     /// The target of the waker that ends the wait.
     pub(crate) waker: usize,
-    pub(crate) job: Queued,
+    /// An address that no other living job has.
+    pub(crate) address: usize,
+    pub(crate) submitted_at: &'static Location<'static>,
+    pub(crate) report: JobReport,
+}
+
+impl Parked {
+    fn report(&self) -> ParkedJob {
+        ParkedJob {
+            what: self.what,
+            since: self.since,
+            waker: self.waker,
+            address: job::address(&self.job),
+            submitted_at: self.job.submitted_at(),
+            report: self.job.report(),
+        }
+    }
 }
 
 pub(crate) struct PoolReport {
@@ -36,7 +64,7 @@ pub(crate) struct WorkerReport {
     pub(crate) name: String,
     /// `None`: it looks for a job, or is being started.
     pub(crate) job: Option<CurrentJob>,
-    pub(crate) parked: Option<Parked>,
+    pub(crate) parked: Option<ParkedJob>,
     /// What the system says that it does, if its job isn't parked.
     pub(crate) doing: Option<String>,
 }
@@ -84,14 +112,14 @@ impl Registry {
     fn report(&self) -> PoolReport {
         let threads = self.threads.lock();
         let idle = threads.idle_threads();
-        let is_idle = |number| idle.iter().any(|thread| thread.number == number);
+        let idle: BTreeSet<_> = idle.iter().map(|thread| thread.number).collect();
         let all: Vec<_> = threads.all.values().cloned().collect();
         let local: usize = threads
             .active_threads()
             .map(|thread| thread.stealer.len())
             .sum();
         drop(threads);
-        let busy = all.iter().filter(|thread| !is_idle(thread.number));
+        let busy = all.iter().filter(|thread| !idle.contains(&thread.number));
         let workers = busy.map(|thread| {
             let (job, parked) = (thread.running(), thread.parked.get());
             let runs = job.is_some() && parked.is_none();
@@ -99,7 +127,7 @@ impl Registry {
                 name: thread.name.clone(),
                 job,
                 doing: runs.then(|| thread.system.doing()).flatten(),
-                parked,
+                parked: parked.map(|parked| parked.report()),
             }
         });
         PoolReport {
