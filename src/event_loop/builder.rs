@@ -124,7 +124,8 @@ impl EventLoopBuilder {
     /// ran.
     ///
     /// `hook` runs on a thread that watches all such loops, with no lock held. Meanwhile that thread watches none, so the
-    /// hook should be short. If it panics, the panic hook reports it, and the watch goes on. If the loop is dropped during a
+    /// hook should be short. If other threads take all processors, that thread looks late: a short block may be told late, or
+    /// not at all. If the hook panics, the panic hook reports it, and the watch goes on. If the loop is dropped during a
     /// call of the hook, that call goes on, and no other one follows. The thread ends with the last watched loop. While all
     /// of them sleep, it never wakes.
     ///
