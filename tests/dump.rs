@@ -753,9 +753,13 @@ fn a_job_that_a_callback_has_polled_is_not_what_a_task_waits_for() {
             let kept = Arc::new(Mutex::new(None::<Waker>));
             let (waker, polls) = (kept.clone(), Rc::new(Cell::new(0)));
             let counted = polls.clone();
+            // The main future sleeps meanwhile, so the task is what is polled after the callback.
+            let main = Rc::new(Cell::new(None::<Waker>));
+            let sleeping = main.clone();
             let line = line!() + 1;
             let _task = spawn(poll_fn(move |context| {
                 counted.set(counted.get() + 1);
+                sleeping.take().map_or((), Waker::wake);
                 *waker.lock().unwrap() = Some(context.waker().clone());
                 Poll::<()>::Pending
             }));
@@ -768,9 +772,15 @@ fn a_job_that_a_callback_has_polled_is_not_what_a_task_waits_for() {
                 kept.lock().unwrap().take().unwrap().wake();
             };
             assert!(Handle::current().call_soon(poll_a_job));
-            while polls.get() < 2 {
-                yield_now().await;
-            }
+            poll_fn(|context| {
+                main.set(Some(context.waker().clone()));
+                if polls.get() < 2 {
+                    Poll::Pending
+                } else {
+                    Poll::Ready(())
+                }
+            })
+            .await;
             let dump = dumped().await;
             assert_eq!(waits_of(&dump, line)[0].on, Party::Other, "{dump}");
             drop(go);
