@@ -759,7 +759,9 @@ fn a_job_that_a_callback_has_polled_is_not_what_a_task_waits_for() {
             let line = line!() + 1;
             let _task = spawn(poll_fn(move |context| {
                 counted.set(counted.get() + 1);
-                sleeping.take().map_or((), Waker::wake);
+                if let Some(main) = sleeping.take() {
+                    main.wake();
+                }
                 *waker.lock().unwrap() = Some(context.waker().clone());
                 Poll::<()>::Pending
             }));
