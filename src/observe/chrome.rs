@@ -41,7 +41,7 @@ pub(super) fn write(timeline: &Timeline, to: impl Write) -> io::Result<()> {
         for ((thread, at), phase) in [(life.begin, "b"), (life.end, "e")] {
             let name = format!("task {}", life.spawned_at);
             let (number, name) = (number + 1, Quoted(&name));
-            let line = format_args!(
+            let line = format!(
                 r#""ph":"{phase}","id2":{{"local":"{number:#x}"}},"cat":"task","name":{name}"#
             );
             write_line(&mut to, at, thread, line)?;
