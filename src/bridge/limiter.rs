@@ -106,6 +106,8 @@ pub struct Limiter {
 }
 
 pub(super) struct LimiterState {
+    /// Its number among the limiters that dumps know.
+    number: u64,
     pub(super) total: usize,
     pub(super) borrowed: usize,
     /// The line, by place.
@@ -170,7 +172,7 @@ impl LimiterState {
 
 impl Drop for LimiterState {
     fn drop(&mut self) {
-        LIMITERS.note_drop();
+        LIMITERS.forget(self.number);
     }
 }
 
@@ -216,7 +218,9 @@ impl Limiter {
     /// A limiter of `total` tokens, from 0 (every call waits until there are more) to `usize::MAX` (no limit).
     /// [`Limiter`] has an example.
     pub fn new(total: usize) -> Self {
+        let number = LIMITERS.number();
         let shared = Arc::new(Mutex::new(LimiterState {
+            number,
             total,
             borrowed: 0,
             waiting: BTreeMap::new(),
@@ -224,7 +228,7 @@ impl Limiter {
             waiting_holders: BTreeMap::new(),
             next_holder: 0,
         }));
-        LIMITERS.add(&shared, ());
+        LIMITERS.add(number, &shared, ());
         Self { shared }
     }
 

@@ -40,6 +40,8 @@ pub(crate) struct Inbox<T> {
     /// panics.
     host_told: AtomicBool,
     owner: ThreadId,
+    /// Its number among the loops that dumps know.
+    pub(crate) number: u64,
     /// The pool that the loop was built with.
     pub(crate) pool: Option<Pool>,
     /// The registry that got the loop's last job. It tells this loop of refused threads.
@@ -78,6 +80,7 @@ impl<T> Inbox<T> {
             hook,
             host_told: AtomicBool::new(false),
             owner: current_thread(),
+            number: LOOPS.number(),
             pool,
             listens_to: AtomicUsize::new(0),
             is_run: HintBool::new(false),
@@ -234,7 +237,7 @@ impl<T> Inbox<T> {
 impl<T> Drop for Inbox<T> {
     fn drop(&mut self) {
         drop_quietly(self.hook.take());
-        LOOPS.note_drop();
+        LOOPS.forget(self.number);
     }
 }
 

@@ -89,7 +89,7 @@ impl Scheduler {
             thread: this_thread(),
             pulse: self.pulse.as_ref().map(Arc::downgrade),
         };
-        LOOPS.add(&self.inbox, note);
+        LOOPS.add(self.inbox.number, &self.inbox, note);
     }
 
     /// Called on the loop's thread. `slab` is `None` in a poll.

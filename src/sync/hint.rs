@@ -5,6 +5,7 @@
 
 pub(crate) use std::sync::atomic::AtomicBool as HintBool;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// A value that a thread leaves for dumps.
@@ -39,45 +40,41 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(crate) struct Living<T, N = ()>(Mutex<Entries<T, N>>);
 
 struct Entries<T, N> {
-    entries: Vec<(Weak<T>, N)>,
-    /// How many of their values have been dropped, at least.
-    dead: usize,
+    by_number: BTreeMap<u64, (Weak<T>, N)>,
+    next_number: u64,
 }
-
-/// So many entries of dead values are kept in any case.
-const SMALL: usize = 16;
 
 impl<T, N: Clone> Living<T, N> {
     pub(crate) const fn new() -> Self {
-        let entries = Vec::new();
-        Self(Mutex::new(Entries { entries, dead: 0 }))
+        let by_number = BTreeMap::new();
+        Self(Mutex::new(Entries {
+            by_number,
+            next_number: 0,
+        }))
     }
 
-    pub(crate) fn add(&self, value: &Arc<T>, note: N) {
-        let entry = (Arc::downgrade(value), note);
-        locked(&self.0).entries.push(entry);
-    }
-
-    /// A value has been dropped. The drop of each value calls it. If half of the entries are of dead values, these are removed.
-    pub(crate) fn note_drop(&self) {
+    /// A number for a new value, which keeps it.
+    pub(crate) fn number(&self) -> u64 {
         let mut living = locked(&self.0);
-        living.dead += 1;
-        if living.dead < SMALL + living.entries.len() / 2 {
-            return;
-        }
-        living.dead = 0;
-        let is_alive = |entry: &(Weak<T>, N)| entry.0.strong_count() > 0;
-        let all = std::mem::take(&mut living.entries).into_iter();
-        let (alive, dead): (Vec<_>, Vec<_>) = all.partition(is_alive);
-        living.entries = alive;
-        drop(living);
-        drop(dead);
+        living.next_number += 1;
+        living.next_number
+    }
+
+    pub(crate) fn add(&self, number: u64, value: &Arc<T>, note: N) {
+        let entry = (Arc::downgrade(value), note);
+        locked(&self.0).by_number.insert(number, entry);
+    }
+
+    /// The drop of each value calls it.
+    pub(crate) fn forget(&self, number: u64) {
+        let entry = locked(&self.0).by_number.remove(&number);
+        drop(entry);
     }
 
     /// In the order in which they were made.
     pub(crate) fn all(&self) -> Vec<(Arc<T>, N)> {
         let living = locked(&self.0);
-        let entries = living.entries.iter();
+        let entries = living.by_number.values();
         let living = entries.filter_map(|(value, note)| Some((value.upgrade()?, note.clone())));
         living.collect()
     }
@@ -87,37 +84,30 @@ impl<T, N: Clone> Living<T, N> {
 mod tests {
     use super::*;
 
-    /// Its drop is noted.
-    struct Noted(usize, &'static Living<Noted>);
+    static LIVING: Living<Numbered> = Living::new();
 
-    impl Drop for Noted {
+    struct Numbered(u64);
+
+    impl Drop for Numbered {
         fn drop(&mut self) {
-            self.1.note_drop();
+            LIVING.forget(self.0);
         }
     }
 
     #[test]
     fn what_is_dead_is_forgotten_and_what_lives_is_not() {
-        static LIVING: Living<Noted> = Living::new();
-        let new = |n| {
-            let value = Arc::new(Noted(n, &LIVING));
-            LIVING.add(&value, ());
+        let new = || {
+            let number = LIVING.number();
+            let value = Arc::new(Numbered(number));
+            LIVING.add(number, &value, ());
             value
         };
-        let kept: Vec<_> = (0..100)
-            .map(|n| {
-                let burst: Vec<_> = (0..100).map(|_| new(0)).collect();
-                let value = new(n);
-                drop(burst);
-                value
-            })
-            .collect();
-        let all = LIVING.all();
-        assert!(all.iter().map(|(value, ())| value.0).eq(0..100));
-        let entries = locked(&LIVING.0).entries.len();
-        assert!(entries <= 2 * (SMALL + kept.len()), "{entries}");
-        drop(all);
-        drop(kept);
-        assert!(locked(&LIVING.0).entries.capacity() <= 2 * SMALL);
+        let mut all: Vec<_> = (0..100).map(|_| new()).collect();
+        all.retain(|value| value.0 % 3 == 0);
+        let found = LIVING.all();
+        let numbers = found.iter().map(|(value, ())| value.0);
+        assert!(numbers.eq(all.iter().map(|value| value.0)));
+        drop((all, found));
+        assert!(locked(&LIVING.0).by_number.is_empty());
     }
 }
