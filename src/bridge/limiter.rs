@@ -18,7 +18,7 @@ use crate::bridge::call_state::AnyPermit;
 use crate::bridge::deadlock::{TokenSource, look};
 use crate::bridge::report::LIMITERS;
 use crate::sync::panics::{drop_quietly, wake_all};
-use crate::sync::{Arc, Mutex, unwind_safe};
+use crate::sync::{Arc, Mutex, unique_number, unwind_safe};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::Location;
@@ -107,7 +107,7 @@ pub struct Limiter {
 
 pub(super) struct LimiterState {
     /// Its number among the limiters that dumps know.
-    number: u64,
+    number: usize,
     pub(super) total: usize,
     pub(super) borrowed: usize,
     /// The line, by place.
@@ -218,7 +218,7 @@ impl Limiter {
     /// A limiter of `total` tokens, from 0 (every call waits until there are more) to `usize::MAX` (no limit).
     /// [`Limiter`] has an example.
     pub fn new(total: usize) -> Self {
-        let number = LIMITERS.number();
+        let number = unique_number();
         let shared = Arc::new(Mutex::new(LimiterState {
             number,
             total,

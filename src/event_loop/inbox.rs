@@ -20,7 +20,9 @@ use crate::pool::worker_context;
 use crate::sync::hint::HintBool;
 use crate::sync::panics::{catch_panic, drop_quietly};
 use crate::sync::parker::{Parker, Woken};
-use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, ThreadId, current_thread};
+use crate::sync::{
+    AtomicBool, AtomicUsize, Mutex, Ordering, ThreadId, current_thread, unique_number,
+};
 use std::cell::Cell;
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -41,7 +43,7 @@ pub(crate) struct Inbox<T> {
     host_told: AtomicBool,
     owner: ThreadId,
     /// Its number among the loops that dumps know.
-    pub(crate) number: u64,
+    pub(crate) number: usize,
     /// The pool that the loop was built with.
     pub(crate) pool: Option<Pool>,
     /// The registry that got the loop's last job. It tells this loop of refused threads.
@@ -80,7 +82,7 @@ impl<T> Inbox<T> {
             hook,
             host_told: AtomicBool::new(false),
             owner: current_thread(),
-            number: LOOPS.number(),
+            number: unique_number(),
             pool,
             listens_to: AtomicUsize::new(0),
             is_run: HintBool::new(false),

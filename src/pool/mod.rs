@@ -116,7 +116,7 @@ impl Pool {
 
     pub(crate) fn new(settings: Settings, is_global: bool) -> Self {
         let registry = Arc::new(Registry::new(settings, worker::main));
-        report::POOLS.add(registry.number, &registry, ());
+        report::POOLS.add(registry.id, &registry, ());
         Self {
             handles: Arc::new(Handles {
                 registry,

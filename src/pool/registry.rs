@@ -8,7 +8,6 @@ use crate::pool::awake::{Awake, AwakeState};
 use crate::pool::builder::Settings;
 use crate::pool::job::{Queued, address};
 use crate::pool::refusal::Refusal;
-use crate::pool::report::POOLS;
 use crate::pool::thread_retry::Refusals;
 use crate::pool::threads::{Chosen, Demand, Role, ThreadInfo, Threads};
 use crate::pool::worker_context;
@@ -21,8 +20,6 @@ use crate::sync::{
 pub(crate) const AT_ONCE: usize = 4;
 
 pub(crate) struct Registry {
-    /// Its number among the pools that dumps know.
-    pub(crate) number: u64,
     /// A number that no other registry has, not even one that was dropped.
     pub(crate) id: usize,
     pub(crate) settings: Settings,
@@ -50,7 +47,6 @@ pub(crate) type ThreadMain = fn(Arc<Registry>, Arc<ThreadInfo>, Local<Queued>, R
 impl Registry {
     pub(crate) fn new(settings: Settings, thread_main: ThreadMain) -> Self {
         Self {
-            number: POOLS.number(),
             id: unique_number(),
             settings,
             injector: Injector::new(),

@@ -104,7 +104,7 @@ pub(crate) fn pools() -> Vec<PoolReport> {
 
 impl Drop for Registry {
     fn drop(&mut self) {
-        POOLS.forget(self.number);
+        POOLS.forget(self.id);
     }
 }
 

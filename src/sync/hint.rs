@@ -37,44 +37,29 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// All living values of a kind, each with a note. It keeps none of them alive.
-pub(crate) struct Living<T, N = ()>(Mutex<Entries<T, N>>);
-
-struct Entries<T, N> {
-    by_number: BTreeMap<u64, (Weak<T>, N)>,
-    next_number: u64,
-}
+/// Each has a [`unique_number`](super::unique_number).
+pub(crate) struct Living<T, N = ()>(Mutex<BTreeMap<usize, (Weak<T>, N)>>);
 
 impl<T, N: Clone> Living<T, N> {
     pub(crate) const fn new() -> Self {
-        let by_number = BTreeMap::new();
-        Self(Mutex::new(Entries {
-            by_number,
-            next_number: 0,
-        }))
+        Self(Mutex::new(BTreeMap::new()))
     }
 
-    /// A number for a new value, which keeps it.
-    pub(crate) fn number(&self) -> u64 {
-        let mut living = locked(&self.0);
-        living.next_number += 1;
-        living.next_number
-    }
-
-    pub(crate) fn add(&self, number: u64, value: &Arc<T>, note: N) {
+    pub(crate) fn add(&self, number: usize, value: &Arc<T>, note: N) {
         let entry = (Arc::downgrade(value), note);
-        locked(&self.0).by_number.insert(number, entry);
+        locked(&self.0).insert(number, entry);
     }
 
     /// The drop of each value calls it.
-    pub(crate) fn forget(&self, number: u64) {
-        let entry = locked(&self.0).by_number.remove(&number);
+    pub(crate) fn forget(&self, number: usize) {
+        let entry = locked(&self.0).remove(&number);
         drop(entry);
     }
 
     /// In the order in which they were made.
     pub(crate) fn all(&self) -> Vec<(Arc<T>, N)> {
         let living = locked(&self.0);
-        let entries = living.by_number.values();
+        let entries = living.values();
         let living = entries.filter_map(|(value, note)| Some((value.upgrade()?, note.clone())));
         living.collect()
     }
@@ -83,10 +68,11 @@ impl<T, N: Clone> Living<T, N> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sync::unique_number;
 
     static LIVING: Living<Numbered> = Living::new();
 
-    struct Numbered(u64);
+    struct Numbered(usize);
 
     impl Drop for Numbered {
         fn drop(&mut self) {
@@ -97,7 +83,7 @@ mod tests {
     #[test]
     fn what_is_dead_is_forgotten_and_what_lives_is_not() {
         let new = || {
-            let number = LIVING.number();
+            let number = unique_number();
             let value = Arc::new(Numbered(number));
             LIVING.add(number, &value, ());
             value
@@ -108,6 +94,6 @@ mod tests {
         let numbers = found.iter().map(|(value, ())| value.0);
         assert!(numbers.eq(all.iter().map(|value| value.0)));
         drop((all, found));
-        assert!(locked(&LIVING.0).by_number.is_empty());
+        assert!(locked(&LIVING.0).is_empty());
     }
 }
