@@ -49,7 +49,7 @@ impl Searcher {
 
 impl Drop for Searcher {
     fn drop(&mut self) {
-        self.worker.enter_user_code(false); // Its job has made it search.
+        self.worker.enter_user_code(); // Its job has made it search.
         worker_context::leave();
     }
 }

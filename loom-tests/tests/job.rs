@@ -185,7 +185,7 @@ impl Runner for Counted {
         self.0.set(1);
     }
 
-    fn enter_user_code(&mut self, _done: bool) {
+    fn enter_user_code(&mut self) {
         self.0.set(0);
     }
 }

@@ -306,8 +306,8 @@ fn a_task_spawned_from_another_thread_runs_or_is_refused_and_is_answered_either_
 }
 
 // Threads: a thread that asks `is_finished`; the loop's thread, which completes the task.
-// Decided by: the flag `complete`: a release in `JoinCell::complete`, an acquire in `JoinCell::is_complete`.
-// Mutant: that a task is complete is said with a relaxed store.
+// Decided by: the cell's lock: `JoinCell::complete` stores the result under it, and `JoinCell::is_complete` asks under it.
+// Mutant: a task is called complete before it is.
 #[test]
 fn a_thread_that_is_told_that_a_task_is_finished_sees_what_it_wrote() {
     explore(|| {

@@ -21,8 +21,6 @@ pub struct CallState {
     in_permit_scope: bool,
     /// The caller has gone. Written under the lock of `links`, read without it.
     is_gone: AtomicBool,
-    /// There are links, or there were. Most jobs have none, and skip the lock.
-    has_links: AtomicBool,
     links: Mutex<Option<Box<CallLinks>>>,
 }
 
@@ -82,7 +80,6 @@ impl CallState {
             submitted_at,
             in_permit_scope: false,
             is_gone: AtomicBool::new(false),
-            has_links: AtomicBool::new(false),
             links: Mutex::new(None),
         }
     }
@@ -106,18 +103,10 @@ impl CallState {
 
     /// Only the thread that has taken the function asks.
     pub(crate) fn take_context(&self) -> Option<Inherited> {
-        self.has_links()
-            .then(|| self.links.lock().as_mut()?.context.take())?
-    }
-
-    /// Whether `end` has work to do. Only the thread that runs or refuses the job asks.
-    pub(crate) fn has_links(&self) -> bool {
-        self.has_links.load(Ordering::Relaxed)
+        self.links.lock().as_mut()?.context.take()
     }
 
     fn link(&self, link: impl FnOnce(&mut CallLinks)) {
-        // Relaxed: only the thread that runs or refuses the job reads it. That is this thread, or it gets the job later.
-        self.has_links.store(true, Ordering::Relaxed);
         link(self.links.lock().get_or_insert_default());
     }
 
@@ -152,7 +141,6 @@ impl CallState {
     /// # Errors
     /// If the caller has gone. A cancel comes once, so no cancel would end this wait.
     pub(crate) fn begin_wait(&self, nested: Nested) -> Result<(), Cancelled> {
-        self.has_links.store(true, Ordering::Relaxed); // As in `link`.
         let mut links = self.links.lock();
         if self.is_gone() {
             drop(links);
@@ -185,7 +173,6 @@ impl CallState {
         waits: Vec<RecordedWait>,
         until_cancelled: bool,
     ) -> Option<Arc<dyn TokenSource>> {
-        self.has_links.store(true, Ordering::Relaxed); // As in `link`: the thread that runs the job waits.
         let mut links = self.links.lock();
         let links = links.get_or_insert_default();
         links.waits = waits; // There were none.

@@ -154,17 +154,10 @@ where
     /// thread counts as searching.
     fn finish(&self, result: Result<R, JobError>, runner: &mut dyn Runner) {
         event::arrow_from(Arrow::Result, || std::ptr::from_ref(self).addr());
-        let has_links = self.call_state.has_links();
-        if !has_links {
-            runner.start_searching();
-        }
         let mut state = self.state.lock();
         if let Phase::Unwanted = state.phase {
             state.phase = Phase::Gone;
             drop(state);
-            if !has_links {
-                runner.enter_user_code(false);
-            }
             // The result is dropped before the permit is given back, because the drop keeps this thread busy.
             drop_quietly(result);
             return self.call_state.end();
@@ -173,20 +166,18 @@ where
             Ok(value) => Phase::Done(value),
             Err(error) => Phase::Failed(error),
         };
-        if has_links {
-            // From here on, a cancel drops the result on the caller's thread.
-            state.is_ending = true;
-            drop(state);
-            self.call_state.end();
-            runner.start_searching();
-            state = self.state.lock();
-            state.is_ending = false;
-        }
+        // From here on, a cancel drops the result on the caller's thread.
+        state.is_ending = true;
+        drop(state);
+        self.call_state.end();
+        runner.start_searching();
+        let mut state = self.state.lock();
+        state.is_ending = false;
         let (waiter, is_own_waker) = (state.waiter.take(), state.is_own_waker);
         drop(state);
         if let Some(waiter) = waiter {
             if !is_own_waker {
-                runner.enter_user_code(true);
+                runner.enter_user_code();
             }
             wake(waiter);
         }
@@ -233,7 +224,7 @@ where
         self.finish(result, runner);
         // This may be the last reference to the loop. Then its drop runs user code: the drop of the host's hook.
         if self.call_state.home().is_some_and(Handle::has_hook) {
-            runner.enter_user_code(true);
+            runner.enter_user_code();
         }
     }
 

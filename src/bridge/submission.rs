@@ -24,16 +24,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 pub(super) enum Submission {
-    NotYet(Option<Box<Options>>),
+    /// The pool that `Asyncify` names.
+    NotYet(Option<Pool>),
+    /// A limiter too. In a box, since most calls have none.
+    NotYetInLine(Box<(Option<Pool>, Limiter)>),
     InLine(Box<LimiterLine>),
     /// The registry that the job was submitted to. `None`: that of the loop's pool, or of the global pool.
     Submitted(Option<Arc<Registry>>),
-}
-
-/// The options of `Asyncify`.
-pub(super) struct Options {
-    pool: Option<Pool>,
-    limiter: Option<Limiter>,
 }
 
 pub(super) struct LimiterLine {
@@ -44,14 +41,10 @@ pub(super) struct LimiterLine {
 
 impl Submission {
     pub(super) fn not_yet(pool: Option<&Pool>, limiter: Option<&Limiter>) -> Self {
-        let has_options = pool.is_some() || limiter.is_some();
-        let options = || {
-            Box::new(Options {
-                pool: pool.cloned(),
-                limiter: limiter.cloned(),
-            })
-        };
-        Self::NotYet(has_options.then(options))
+        match limiter {
+            None => Self::NotYet(pool.cloned()),
+            Some(limiter) => Self::NotYetInLine(Box::new((pool.cloned(), limiter.clone()))),
+        }
     }
 
     /// Submits a job that knows its loop.
@@ -68,17 +61,14 @@ impl Submission {
         home: Option<Handle>,
         in_permit_scope: bool,
     ) {
-        let Self::NotYet(options) = self else {
-            return;
+        let (pool, limiter) = match self {
+            Self::NotYet(pool) => (pool.take(), None),
+            Self::NotYetInLine(options) => (options.0.take(), Some(options.1.clone())),
+            _ => return,
         };
         inherit_context(job);
         unshared(job).set_origin(home, in_permit_scope);
-        let options = options.take();
-        let (pool, limiter) = match &options {
-            Some(options) => (options.pool.as_ref(), options.limiter.as_ref()),
-            None => (None, None),
-        };
-        let registry = registry_for(pool, job.call_state().home());
+        let registry = registry_for(pool.as_ref(), job.call_state().home());
         *self = match limiter {
             Some(limiter) => Self::InLine(Box::new(LimiterLine {
                 registry: registry.clone(),
@@ -98,7 +88,7 @@ impl Submission {
         job: &mut Arc<dyn TypedJob<R>>,
         context: &mut Context<'_>,
     ) -> Poll<()> {
-        if let Self::NotYet(_) = self {
+        if let Self::NotYet(_) | Self::NotYetInLine(_) = self {
             self.begin(job, Handle::try_current(), call::permit_holder().is_some());
         }
         if let Self::InLine(line) = self {
@@ -115,7 +105,7 @@ impl Submission {
     /// The registry that a job of this loop has gone to, or goes to when there is a token.
     pub(super) fn registry<'a>(&'a self, home: Option<&'a Handle>) -> &'a Arc<Registry> {
         let named = match self {
-            Self::NotYet(_) => unreachable!("`join` submits it first"),
+            Self::NotYet(_) | Self::NotYetInLine(_) => unreachable!("`join` submits it first"),
             Self::InLine(line) => Some(&line.registry),
             Self::Submitted(named) => named.as_ref(),
         };

@@ -165,11 +165,11 @@ impl<T> Inbox<T> {
         self.posted.load(Ordering::Relaxed) // Set in `post`.
     }
 
-    /// Swaps the posts with `posts`. The caller passes an empty buffer.
-    pub(crate) fn take(&self, posts: &mut Vec<T>) {
+    /// Takes the posts.
+    pub(crate) fn take(&self) -> Vec<T> {
         let mut state = self.state.lock();
         self.posted.store(false, Ordering::Relaxed);
-        std::mem::swap(&mut state.posts, posts);
+        std::mem::take(&mut state.posts)
     }
 
     pub(crate) fn has_posts(&self) -> bool {

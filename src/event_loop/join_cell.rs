@@ -20,12 +20,8 @@ use std::task::{Context, Poll, Waker};
 
 pub(crate) struct JoinCell<T> {
     state: Mutex<CellState<T>>,
-    /// A waiter has polled the cell. Only the waiter's handle writes and reads it.
-    awaited: AtomicBool,
     /// The task is to be aborted. Written under the lock, read without it.
     aborted: AtomicBool,
-    /// `state` is no longer pending. Written under the lock, read without it.
-    complete: AtomicBool,
     /// `new` requires `T: 'static` and stores the function here. So the other methods need no such bound.
     drop_result: fn(Result<T, JoinError>),
 }
@@ -53,9 +49,7 @@ impl<T> JoinCell<T> {
                 key: None,
                 inbox,
             }),
-            awaited: AtomicBool::new(false),
             aborted: AtomicBool::new(false),
-            complete: AtomicBool::new(false),
             drop_result: |result| drop_nested(result, None::<fn()>),
         }
     }
@@ -69,7 +63,6 @@ impl<T> JoinCell<T> {
             return (self.drop_result)(result);
         }
         let pending = std::mem::replace(&mut *state, CellState::Complete(result));
-        self.complete.store(true, Ordering::Release); // Pairs with the load in `is_complete`.
         drop(state);
         if let CellState::Pending { waiter, inbox, .. } = pending {
             if let Some(waiter) = waiter {
@@ -87,7 +80,6 @@ impl<T> JoinCell<T> {
         if !self.is_complete() {
             // Wakers are cloned and dropped outside the lock: both may run user code.
             let new = context.waker().clone();
-            self.awaited.store(true, Ordering::Relaxed); // For `forget_waiter`, of the same handle.
             let mut state = self.state.lock();
             if let CellState::Pending { waiter, .. } = &mut *state {
                 let old = waiter.replace(new);
@@ -113,9 +105,6 @@ impl<T> JoinCell<T> {
 
     /// Drops the waiter's waker. The task may run on for long, and then keeps nothing of the waiter.
     pub(crate) fn forget_waiter(&self) {
-        if !self.awaited.load(Ordering::Relaxed) || self.is_complete() {
-            return;
-        }
         let mut state = self.state.lock();
         let waiter = match &mut *state {
             CellState::Pending { waiter, .. } => waiter.take(),
@@ -131,7 +120,7 @@ impl<T> JoinCell<T> {
     }
 
     pub(crate) fn is_complete(&self) -> bool {
-        self.complete.load(Ordering::Acquire) // Pairs with the store in `complete`.
+        !matches!(*self.state.lock(), CellState::Pending { .. })
     }
 }
 

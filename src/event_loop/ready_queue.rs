@@ -39,7 +39,7 @@ pub(crate) struct ReadyQueue {
 }
 
 /// A buffer with room for more entries than this is freed when it is empty.
-pub(super) const SMALL: usize = 1024;
+const SMALL: usize = 1024;
 
 impl ReadyQueue {
     pub(crate) fn push_woken(&mut self, key: u32) {
@@ -53,12 +53,8 @@ impl ReadyQueue {
 
     /// Moves the tasks that yielded in the last turn behind all other entries.
     pub(crate) fn begin_turn(&mut self) {
-        if self.yielded.is_empty() {
-            return;
-        }
-        if self.entries.is_empty() {
-            std::mem::swap(&mut self.entries, &mut self.yielded);
-        } else {
+        // Most turns have none, and an append of nothing costs W3 an eighth.
+        if !self.yielded.is_empty() {
             self.entries.append(&mut self.yielded);
         }
     }

@@ -267,8 +267,7 @@ mod tests {
         let waiting = Arc::new(Answers::new());
         (0..100).for_each(|_| ask(&inbox, &Arc::new(Answers::new())));
         ask(&inbox, &waiting);
-        let mut posts = Vec::new();
-        inbox.take(&mut posts);
+        let posts = inbox.take();
         assert_eq!((posts.len(), inbox.questions.lock().dumps.len()), (1, 1));
         drop(posts);
         assert_eq!(waiting.reports.lock().len(), 1);

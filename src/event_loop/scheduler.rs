@@ -9,7 +9,7 @@ use crate::event_loop::inbox;
 use crate::event_loop::join_cell::ErasedCell;
 use crate::event_loop::join_error::JoinError;
 use crate::event_loop::joins::Joins;
-use crate::event_loop::ready_queue::{Callback, ReadyEntry, ReadyQueue, SMALL};
+use crate::event_loop::ready_queue::{Callback, ReadyEntry, ReadyQueue};
 use crate::event_loop::task::{self, NewTask, failed};
 use crate::event_loop::task_waker::{MAIN_KEY, NO_KEY, TaskWaker};
 use crate::event_loop::timers::{TimerKey, TimerTarget, Timers};
@@ -54,10 +54,6 @@ pub(crate) struct Scheduler {
     pub(super) ready: RefCell<ReadyQueue>,
     /// The key of the task that is being polled, or [`NO_KEY`], and the identity of its waker.
     pub(super) polling: Cell<(u32, WakerIdentity)>,
-    /// An empty buffer. `take_posts` swaps it with the inbox's, so neither is allocated again.
-    drained: RefCell<Vec<Post>>,
-    /// References to `inbox` for later timers: each saves the next `Sleep` two atomic operations.
-    spare_homes: RefCell<Vec<Arc<Inbox>>>,
     closed: Cell<bool>,
     /// An answer may come soon: a task waits for a job, or a blocked thread called in. `Inbox::sleep` reads and clears it.
     pub(crate) is_answer_due: Cell<bool>,
@@ -81,8 +77,6 @@ impl Scheduler {
             joins: RefCell::default(),
             ready: RefCell::default(),
             polling: Cell::new((NO_KEY, (0, 0))),
-            drained: RefCell::default(),
-            spare_homes: RefCell::default(),
             closed: Cell::new(false),
             is_answer_due: Cell::new(false),
             job: Cell::new(0),
@@ -127,9 +121,8 @@ impl Scheduler {
             Some(key) => TimerTarget::Task(key),
             None => TimerTarget::Waker(waker.clone()),
         };
-        let spare = self.spare_homes.borrow_mut().pop();
-        let home = spare.unwrap_or_else(|| self.inbox.clone());
-        (home, self.timers.borrow_mut().insert(deadline, target))
+        let timer = self.timers.borrow_mut().insert(deadline, target);
+        (self.inbox.clone(), timer)
     }
 
     /// Whether the timer is set. If so, whether `waker` is that of its target.
@@ -145,14 +138,6 @@ impl Scheduler {
     pub(crate) fn remove_timer(&self, timer: TimerKey) {
         let target = self.timers.borrow_mut().remove(timer);
         drop_quietly(target);
-    }
-
-    /// A timer has fired or was removed: its reference to the inbox serves a later one.
-    pub(crate) fn keep_home(&self, home: Arc<Inbox>) {
-        let mut spare_homes = self.spare_homes.borrow_mut();
-        if spare_homes.len() < SMALL {
-            spare_homes.push(home);
-        }
     }
 
     /// Adds a callback. If the loop has ended, drops it instead.
@@ -234,9 +219,7 @@ impl Scheduler {
     }
 
     fn take_posts(&self) {
-        let mut posts = self.drained.take();
-        self.inbox.take(&mut posts);
-        for post in posts.drain(..) {
+        for post in self.inbox.take() {
             match post {
                 Post::Wake(task_waker) => task_waker.taken_from_inbox(self),
                 Post::Abort(cell) => {
@@ -249,9 +232,6 @@ impl Scheduler {
                 Post::Callback(callback) => self.push_callback(callback),
             }
         }
-        if posts.capacity() <= SMALL {
-            self.drained.replace(posts);
-        }
     }
 
     /// Whether the loop is as good as new: it holds nothing, and no handle or waker but `spare` task wakers refers to it.
@@ -261,7 +241,7 @@ impl Scheduler {
         // `has_posts`.
         let is_alone = Rc::strong_count(self) == 1
             && Arc::strong_count(&self.main) == 1
-            && Arc::strong_count(&self.inbox) == 2 + spare + self.spare_homes.borrow().len();
+            && Arc::strong_count(&self.inbox) == 2 + spare;
         let mut timers = self.timers.borrow_mut();
         let is_unused = self.len() == 0 && timers.next_deadline().is_none();
         is_alone && is_unused && !self.inbox.has_posts()
@@ -299,7 +279,7 @@ impl Drop for MainGuard<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Inbox, SMALL, Scheduler};
+    use super::{Inbox, Scheduler};
     use crate::sync::now;
     use std::rc::Rc;
     use std::task::Waker;
@@ -329,16 +309,7 @@ mod tests {
         let (home, timer) = scheduler.set_timer(now(), Waker::noop());
         assert!(!scheduler.is_pristine(0));
         scheduler.remove_timer(timer);
-        scheduler.keep_home(home);
+        drop(home);
         assert!(scheduler.is_pristine(0));
-    }
-
-    #[test]
-    fn a_loop_keeps_a_bounded_number_of_references_for_later_timers() {
-        let scheduler = Scheduler::new(Inbox::new(Duration::ZERO, None, None), None);
-        for _ in 0..10 * SMALL {
-            scheduler.keep_home(scheduler.inbox.clone());
-        }
-        assert_eq!(scheduler.spare_homes.borrow().len(), SMALL);
     }
 }

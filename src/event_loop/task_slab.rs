@@ -80,10 +80,8 @@ impl TaskSlab {
     }
 
     /// Called after [`TaskWaker::end`]. If no other reference to the task waker is left, keeps it for a later task.
-    pub(crate) fn recycle(&mut self, task_waker: Arc<TaskWaker>) {
-        // The count tells what `Arc::get_mut` tells, without its atomic operation: there are no weak references, and a new
-        // reference needs an old one. So a count of 1 is the last.
-        if Arc::strong_count(&task_waker) == 1 && self.spare.len() < SPARE_TASK_WAKERS {
+    pub(crate) fn recycle(&mut self, mut task_waker: Arc<TaskWaker>) {
+        if self.spare.len() < SPARE_TASK_WAKERS && Arc::get_mut(&mut task_waker).is_some() {
             self.spare.push(task_waker);
         }
     }

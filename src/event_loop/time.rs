@@ -133,9 +133,7 @@ impl Future for Sleep {
             if Arc::ptr_eq(home, &scheduler.inbox) {
                 match scheduler.is_timer_of(*timer, context.waker()) {
                     None => {
-                        if let Set::On(home, _) = mem::replace(&mut self.set, Set::Fired) {
-                            scheduler.keep_home(home);
-                        }
+                        self.set = Set::Fired;
                         return Poll::Ready(());
                     }
                     Some(true) => return Poll::Pending,
@@ -157,10 +155,7 @@ impl Sleep {
             return;
         };
         match current::scheduler().filter(|scheduler| Arc::ptr_eq(&scheduler.inbox, &home)) {
-            Some(scheduler) => {
-                scheduler.remove_timer(timer);
-                scheduler.keep_home(home);
-            }
+            Some(scheduler) => scheduler.remove_timer(timer),
             // If this isn't the timer's loop, that loop removes the timer.
             None => {
                 let remove = move |scheduler: &Scheduler, _: &TaskSlab| {

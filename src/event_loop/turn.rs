@@ -112,9 +112,6 @@ impl EventLoop {
     /// Sleeps until a post arrives, the next timer is due, or `deadline` has come. Call it when nothing is ready.
     pub(crate) fn sleep(&self, deadline: Option<Instant>) {
         let scheduler = &self.scheduler;
-        if scheduler.inbox.may_have_posts() {
-            return;
-        }
         let due = scheduler.timers.borrow_mut().next_deadline();
         let first = due.into_iter().chain(deadline).min();
         scheduler.tell_asleep();

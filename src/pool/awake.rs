@@ -122,9 +122,7 @@ impl Awake {
     /// Copies the flags of `state`. Called only under the lock of `Threads`.
     pub(crate) fn set_flags(&self, state: AwakeState) {
         let changed = (self.word.load(Ordering::Relaxed) ^ state.0) % SEARCHING;
-        if changed != 0 {
-            self.word.fetch_xor(changed, Ordering::SeqCst);
-        }
+        self.word.fetch_xor(changed, Ordering::SeqCst);
     }
 
     /// Call it after a push to a worker's own queue. Most calls find the flag set and write nothing, so they take no cache

@@ -38,13 +38,13 @@ pub trait Runner {
     /// Called before the job's result becomes visible. From here on the thread counts as searching. So if a caller submits
     /// another job in response to the result, this thread takes it, and no second one is started.
     fn start_searching(&mut self);
-    /// Undoes `start_searching`, because user code runs first and may take long. `done`: the result is visible.
-    fn enter_user_code(&mut self, done: bool);
+    /// Undoes `start_searching`, because user code runs first and may take long.
+    fn enter_user_code(&mut self);
 }
 
 /// If a job is refused, no thread has to be told.
 impl Runner for () {
     fn start_searching(&mut self) {}
 
-    fn enter_user_code(&mut self, _done: bool) {}
+    fn enter_user_code(&mut self) {}
 }

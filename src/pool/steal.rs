@@ -4,14 +4,11 @@
 //! - the *injector*, shared: jobs from threads outside the pool, and from workers without a slot;
 //! - *returned*, shared and taken first: jobs that a worker gave back from its own queue;
 //! - a worker's *own queue*: jobs that its jobs submitted, and batches that it took. Other workers steal from it.
-//!
-//! Each step checks `is_empty` first. If a queue is empty, a steal of crossbeam's pins its epoch, which walks all threads
-//! now and then. Without the check, an idle pool would cost more with each thread.
 
 use crate::pool::job::Queued;
 use crate::pool::registry::Registry;
 use crate::pool::threads::Threads;
-use crate::sync::{Local, Steal};
+use crate::sync::{Local, Steal, Stealer};
 
 /// Repeats the steal while the queue asks for it: another thread was faster.
 fn retry_steal<T>(mut steal: impl FnMut() -> Steal<T>) -> Option<T> {
@@ -37,15 +34,12 @@ impl Registry {
 
     /// The oldest job in `returned`.
     pub(crate) fn take_returned(&self) -> Option<Queued> {
-        let is_empty = self.returned.is_empty();
-        (!is_empty).then(|| retry_steal(|| self.returned.steal()))?
+        retry_steal(|| self.returned.steal())
     }
 
     /// A job from the injector. A batch moves to `local`: up to `limit` jobs with this one.
     pub(crate) fn take_injected(&self, local: &Local<Queued>, limit: usize) -> Option<Queued> {
-        let is_empty = self.injector.is_empty();
-        let steal = || self.injector.steal_batch_with_limit_and_pop(local, limit);
-        (!is_empty).then(|| retry_steal(steal))?
+        retry_steal(|| self.injector.steal_batch_with_limit_and_pop(local, limit))
     }
 
     /// A job from a worker's own queue. A batch moves to `local`: up to `limit` jobs with this one.
@@ -56,10 +50,9 @@ impl Registry {
         limit: usize,
     ) -> Option<Queued> {
         let mut stealers = threads.active_threads().map(|thread| &thread.stealer);
-        stealers.find_map(|stealer| {
-            let steal = || stealer.steal_batch_with_limit_and_pop(local, limit);
-            (!stealer.is_empty()).then(|| retry_steal(steal))?
-        })
+        let steal =
+            |stealer: &Stealer<Queued>| stealer.steal_batch_with_limit_and_pop(local, limit);
+        stealers.find_map(|stealer| retry_steal(|| steal(stealer)))
     }
 
     /// A job from the own queue of an active thread other than number `own`, and the number of that thread. The search
@@ -72,7 +65,7 @@ impl Registry {
     ) -> Option<(Queued, usize)> {
         let mut others = threads
             .active_threads_after(after)
-            .filter(|thread| thread.number != own && !thread.stealer.is_empty());
+            .filter(|thread| thread.number != own);
         others.find_map(|thread| Some((retry_steal(|| thread.stealer.steal())?, thread.number)))
     }
 

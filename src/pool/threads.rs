@@ -39,8 +39,6 @@ pub(crate) struct ThreadInfo {
     pub(crate) current: Mutex<Option<CurrentJob>>,
     /// Whether `current` still runs. Cleared before the job's result is visible, and visible with it.
     pub(crate) busy: AtomicBool,
-    /// The thread runs no user code: no job, and no waker of a job's caller.
-    pub(crate) is_between_jobs: AtomicBool,
     /// What its job waits in. For dumps.
     pub(crate) parked: Hint<Parked>,
 }
@@ -64,7 +62,6 @@ impl ThreadInfo {
             seen: AtomicUsize::new(0),
             current: Mutex::new(None),
             busy: AtomicBool::new(false),
-            is_between_jobs: AtomicBool::new(true),
             parked: Hint::default(),
         }
     }
@@ -362,9 +359,7 @@ pub(crate) fn ask_system(threads: &[Arc<ThreadInfo>]) -> Option<Sample> {
     let mut sample = Sample::default();
     for thread in threads {
         sample.asked += 1;
-        // Between jobs, a thread may sleep for a moment in a lock of this crate.
-        let is_between = thread.is_between_jobs.load(Ordering::Relaxed);
-        sample.wanting += usize::from(thread.system.wants_processor()? || is_between);
+        sample.wanting += usize::from(thread.system.wants_processor()?);
     }
     Some(sample)
 }

@@ -188,20 +188,14 @@ impl Worker {
         self.thread.taken.store(taken, Ordering::Relaxed);
         self.stop_searching();
         self.set_current(job.submitted_at());
-        self.set_busy(true, true);
+        self.thread.busy.store(true, Ordering::Relaxed);
         let _slice = event::slice(|| Slice::Job(job.submitted_at()));
         event::arrow_to(Arrow::Submit, || address(&job));
         // `run` catches the panics of user code itself. If one gets through, the worker goes on.
         if let Err(payload) = catch_panic(|| job.run(self)) {
             drop_quietly(payload);
         }
-        self.set_busy(false, false);
-    }
-
-    fn set_busy(&self, runs_job: bool, runs_user_code: bool) {
-        self.thread.busy.store(runs_job, Ordering::Relaxed);
-        let is_between_jobs = &self.thread.is_between_jobs;
-        is_between_jobs.store(!runs_user_code, Ordering::Relaxed);
+        self.thread.busy.store(false, Ordering::Relaxed);
     }
 
     /// Sets `ThreadInfo::current`. Jobs from the own queue share one clock reading. A reading costs as much as the rest of a
@@ -255,7 +249,7 @@ impl Worker {
 
 impl Runner for Worker {
     fn start_searching(&mut self) {
-        self.set_busy(false, false);
+        self.thread.busy.store(false, Ordering::Relaxed);
         // If jobs are left, a thread searches or watches, or the pool is full.
         if self.context.local.is_empty() && self.registry.are_shared_empty() {
             self.registry.awake.start_searching();
@@ -263,8 +257,7 @@ impl Runner for Worker {
         }
     }
 
-    fn enter_user_code(&mut self, done: bool) {
-        self.set_busy(!done, true);
+    fn enter_user_code(&mut self) {
         self.stop_searching();
     }
 }
