@@ -110,6 +110,7 @@ impl Scheduler {
     }
 
     /// The key of what the loop polls just now, if this is its waker.
+    #[inline]
     pub(crate) fn key_of(&self, waker: &Waker) -> Option<u32> {
         let (key, polling) = self.polling.get();
         (key != NO_KEY && polling == identity(waker)).then_some(key)
@@ -162,10 +163,12 @@ impl Scheduler {
         }
     }
 
+    #[inline]
     pub(crate) fn pop(&self, due: &mut usize) -> Option<ReadyEntry> {
         self.ready.borrow_mut().pop(due)
     }
 
+    #[inline]
     pub(crate) fn due(&self) -> usize {
         self.ready.borrow().due()
     }
@@ -178,6 +181,7 @@ impl Scheduler {
         self.ready.borrow_mut().take_callback()
     }
 
+    #[inline]
     pub(crate) fn len(&self) -> usize {
         self.ready.borrow().len()
     }
@@ -203,6 +207,7 @@ impl Scheduler {
 
     /// The targets of the timers that are due. All are taken at once: if one of their wakers sets a timer, that is for the
     /// next turn.
+    #[inline]
     pub(crate) fn take_due_timers(&self) -> Vec<TimerTarget> {
         if self.timers.borrow().is_empty() {
             return Vec::new();
@@ -211,6 +216,7 @@ impl Scheduler {
     }
 
     /// Moves two groups behind what is ready: first the posts of other threads, then the tasks that woke themselves.
+    #[inline]
     pub(crate) fn gather_due(&self) {
         if self.inbox.may_have_posts() {
             self.take_posts();
