@@ -4,11 +4,15 @@
 //! - the *injector*, shared: jobs from threads outside the pool, and from workers without a slot;
 //! - *returned*, shared and taken first: jobs that a worker gave back from its own queue;
 //! - a worker's *own queue*: jobs that its jobs submitted, and batches that it took. Other workers steal from it.
+//!
+//! Before a steal from a worker's own queue, `is_empty` is asked. A steal of crossbeam's pins its epoch, even if the queue is
+//! empty. Now and then that walks all threads of the process, and runs whatever destructors any crate has deferred there:
+//! user code, here under the lock of [`Threads`].
 
 use crate::pool::job::Queued;
 use crate::pool::registry::Registry;
 use crate::pool::threads::Threads;
-use crate::sync::{Local, Steal, Stealer};
+use crate::sync::{Local, Steal};
 
 /// Repeats the steal while the queue asks for it: another thread was faster.
 fn retry_steal<T>(mut steal: impl FnMut() -> Steal<T>) -> Option<T> {
@@ -50,9 +54,10 @@ impl Registry {
         limit: usize,
     ) -> Option<Queued> {
         let mut stealers = threads.active_threads().map(|thread| &thread.stealer);
-        let steal =
-            |stealer: &Stealer<Queued>| stealer.steal_batch_with_limit_and_pop(local, limit);
-        stealers.find_map(|stealer| retry_steal(|| steal(stealer)))
+        stealers.find_map(|stealer| {
+            let steal = || stealer.steal_batch_with_limit_and_pop(local, limit);
+            (!stealer.is_empty()).then(|| retry_steal(steal))?
+        })
     }
 
     /// A job from the own queue of an active thread other than number `own`, and the number of that thread. The search
@@ -65,7 +70,7 @@ impl Registry {
     ) -> Option<(Queued, usize)> {
         let mut others = threads
             .active_threads_after(after)
-            .filter(|thread| thread.number != own);
+            .filter(|thread| thread.number != own && !thread.stealer.is_empty());
         others.find_map(|thread| Some((retry_steal(|| thread.stealer.steal())?, thread.number)))
     }
 
