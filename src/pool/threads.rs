@@ -39,6 +39,8 @@ pub(crate) struct ThreadInfo {
     pub(crate) current: Mutex<Option<CurrentJob>>,
     /// Whether `current` still runs. Cleared before the job's result is visible, and visible with it.
     pub(crate) busy: AtomicBool,
+    /// The thread runs no user code: no job, and no waker of a job's caller.
+    pub(crate) is_between_jobs: AtomicBool,
     /// What its job waits in. For dumps.
     pub(crate) parked: Hint<Parked>,
 }
@@ -62,6 +64,7 @@ impl ThreadInfo {
             seen: AtomicUsize::new(0),
             current: Mutex::new(None),
             busy: AtomicBool::new(false),
+            is_between_jobs: AtomicBool::new(true),
             parked: Hint::default(),
         }
     }
@@ -359,7 +362,9 @@ pub(crate) fn ask_system(threads: &[Arc<ThreadInfo>]) -> Option<Sample> {
     let mut sample = Sample::default();
     for thread in threads {
         sample.asked += 1;
-        sample.wanting += usize::from(thread.system.wants_processor()?);
+        // Between jobs, a thread may sleep for a moment in a lock of this crate.
+        let is_between = thread.is_between_jobs.load(Ordering::Relaxed);
+        sample.wanting += usize::from(thread.system.wants_processor()? || is_between);
     }
     Some(sample)
 }

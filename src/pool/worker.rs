@@ -188,14 +188,20 @@ impl Worker {
         self.thread.taken.store(taken, Ordering::Relaxed);
         self.stop_searching();
         self.set_current(job.submitted_at());
-        self.thread.busy.store(true, Ordering::Relaxed);
+        self.set_busy(true, true);
         let _slice = event::slice(|| Slice::Job(job.submitted_at()));
         event::arrow_to(Arrow::Submit, || address(&job));
         // `run` catches the panics of user code itself. If one gets through, the worker goes on.
         if let Err(payload) = catch_panic(|| job.run(self)) {
             drop_quietly(payload);
         }
-        self.thread.busy.store(false, Ordering::Relaxed);
+        self.set_busy(false, false);
+    }
+
+    fn set_busy(&self, runs_job: bool, runs_user_code: bool) {
+        self.thread.busy.store(runs_job, Ordering::Relaxed);
+        let is_between_jobs = &self.thread.is_between_jobs;
+        is_between_jobs.store(!runs_user_code, Ordering::Relaxed);
     }
 
     /// Sets `ThreadInfo::current`. Jobs from the own queue share one clock reading. A reading costs as much as the rest of a
@@ -249,7 +255,7 @@ impl Worker {
 
 impl Runner for Worker {
     fn start_searching(&mut self) {
-        self.thread.busy.store(false, Ordering::Relaxed);
+        self.set_busy(false, false);
         // If jobs are left, a thread searches or watches, or the pool is full.
         if self.context.local.is_empty() && self.registry.are_shared_empty() {
             self.registry.awake.start_searching();
@@ -258,6 +264,7 @@ impl Runner for Worker {
     }
 
     fn enter_user_code(&mut self) {
+        self.set_busy(false, true);
         self.stop_searching();
     }
 }

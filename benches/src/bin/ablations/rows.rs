@@ -64,6 +64,12 @@ pub fn all() -> Vec<Row> {
             "ns",
             granted,
         ),
+        row(
+            "grow",
+            "2,000 sleeps of 20 ms on a cold pool of 2,000 threads",
+            "ns",
+            grow,
+        ),
     ];
     rows::all().into_iter().chain(own).collect()
 }
@@ -229,6 +235,20 @@ fn longest(mut look: impl FnMut() -> bool) -> Lap {
         value: longest.as_nanos() as f64,
         ..clock.stop(1)
     }
+}
+
+fn grow() -> Vec<Peer> {
+    const THREADS: usize = 2000;
+    ours(|| {
+        let pool = Pool::builder().max_threads(THREADS).build();
+        let clock = Clock::start();
+        let sleep = |_| pool.spawn_blocking(|| thread::sleep(Duration::from_millis(20)));
+        let sleeps: Vec<_> = (0..THREADS).map(sleep).collect();
+        sleeps.into_iter().for_each(|sleep| sleep.join());
+        let lap = clock.stop(1);
+        let _ = pool.shutdown(Duration::MAX);
+        lap
+    })
 }
 
 fn given_back() -> Vec<Peer> {
