@@ -54,7 +54,7 @@ impl ReadyQueue {
     /// Moves the tasks that yielded in the last turn behind all other entries.
     #[inline]
     pub(crate) fn begin_turn(&mut self) {
-        // Most turns have none, and an append of nothing costs W3 an eighth.
+        // Most turns have none, and an append of nothing is not free.
         if !self.yielded.is_empty() {
             self.entries.append(&mut self.yielded);
         }
