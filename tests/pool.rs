@@ -47,8 +47,9 @@ fn no_thread_is_started_before_the_first_job_and_only_one_for_it() {
 // W2
 #[test]
 fn calls_one_after_another_run_on_one_thread() {
-    // Where the system puts the two threads decides, so with several pools.
-    let calls_on = |pool: &Pool| {
+    // Whether a second thread would be started depends on where the system puts this thread and the worker. So this is tried
+    // with fifty pools.
+    let one_thread_takes_all = |pool: &Pool| {
         let by_join: HashSet<_> = (0..200).map(|_| pool.spawn_blocking(me).join()).collect();
         assert_eq!((by_join.len(), pool.stats().threads), (1, 1));
         let by_await = run(async {
@@ -61,7 +62,7 @@ fn calls_one_after_another_run_on_one_thread() {
         });
         assert_eq!((by_await, pool.stats().threads), (by_join, 1));
     };
-    watched(move || (0..50).for_each(|_| calls_on(&Pool::builder().build())));
+    watched(move || (0..50).for_each(|_| one_thread_takes_all(&Pool::builder().build())));
 }
 
 // W3, decision 4

@@ -241,7 +241,7 @@ impl<R> BlockingTask<R> {
         }
         self.job = None;
         // If the call waits for a token, it leaves the line.
-        self.submission = Submission::not_yet(None, None);
+        self.submission = Submission::NotYet(None);
         false
     }
 

@@ -93,21 +93,17 @@ impl CallState {
     /// Gives the job a permit to hold until it ends. Call it before the job is submitted.
     pub(crate) fn set_permit(&mut self, permit: HeldPermit) {
         self.in_permit_scope = true;
-        self.link(|links| links.permit = Some(permit));
+        self.links.get_mut().get_or_insert_default().permit = Some(permit);
     }
 
     /// Gives the job the context that its function runs in. Call it before the job is submitted.
     pub(crate) fn set_context(&mut self, context: Inherited) {
-        self.link(|links| links.context = Some(context));
+        self.links.get_mut().get_or_insert_default().context = Some(context);
     }
 
     /// Only the thread that has taken the function asks.
     pub(crate) fn take_context(&self) -> Option<Inherited> {
         self.links.lock().as_mut()?.context.take()
-    }
-
-    fn link(&self, link: impl FnOnce(&mut CallLinks)) {
-        link(self.links.lock().get_or_insert_default());
     }
 
     /// The loop that the job belongs to.

@@ -166,7 +166,8 @@ where
             Ok(value) => Phase::Done(value),
             Err(error) => Phase::Failed(error),
         };
-        // From here on, a cancel drops the result on the caller's thread.
+        // Stored before the permit is given back, and hidden until after. A cancel in between finds the result, and drops it
+        // on the caller's thread. So this thread drops nothing of the user's once the permit is free.
         state.is_ending = true;
         drop(state);
         self.call_state.end();

@@ -24,10 +24,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 pub(super) enum Submission {
-    /// The pool that `Asyncify` names.
+    /// Not submitted. The pool that `Asyncify` names.
     NotYet(Option<Pool>),
-    /// A limiter too. In a box, since most calls have none.
-    NotYetInLine(Box<(Option<Pool>, Limiter)>),
+    /// Not submitted, with a limiter. In a box, since most calls have no limiter.
+    Limited(Box<(Option<Pool>, Limiter)>),
     InLine(Box<LimiterLine>),
     /// The registry that the job was submitted to. `None`: that of the loop's pool, or of the global pool.
     Submitted(Option<Arc<Registry>>),
@@ -43,7 +43,7 @@ impl Submission {
     pub(super) fn not_yet(pool: Option<&Pool>, limiter: Option<&Limiter>) -> Self {
         match limiter {
             None => Self::NotYet(pool.cloned()),
-            Some(limiter) => Self::NotYetInLine(Box::new((pool.cloned(), limiter.clone()))),
+            Some(limiter) => Self::Limited(Box::new((pool.cloned(), limiter.clone()))),
         }
     }
 
@@ -61,10 +61,13 @@ impl Submission {
         home: Option<Handle>,
         in_permit_scope: bool,
     ) {
-        let (pool, limiter) = match self {
-            Self::NotYet(pool) => (pool.take(), None),
-            Self::NotYetInLine(options) => (options.0.take(), Some(options.1.clone())),
-            _ => return,
+        let (pool, limiter) = match std::mem::replace(self, Self::NotYet(None)) {
+            Self::NotYet(pool) => (pool, None),
+            Self::Limited(both) => {
+                let (pool, limiter) = *both;
+                (pool, Some(limiter))
+            }
+            submitted => return *self = submitted,
         };
         inherit_context(job);
         unshared(job).set_origin(home, in_permit_scope);
@@ -88,7 +91,7 @@ impl Submission {
         job: &mut Arc<dyn TypedJob<R>>,
         context: &mut Context<'_>,
     ) -> Poll<()> {
-        if let Self::NotYet(_) | Self::NotYetInLine(_) = self {
+        if let Self::NotYet(_) | Self::Limited(_) = self {
             self.begin(job, Handle::try_current(), call::permit_holder().is_some());
         }
         if let Self::InLine(line) = self {
@@ -105,7 +108,7 @@ impl Submission {
     /// The registry that a job of this loop has gone to, or goes to when there is a token.
     pub(super) fn registry<'a>(&'a self, home: Option<&'a Handle>) -> &'a Arc<Registry> {
         let named = match self {
-            Self::NotYet(_) | Self::NotYetInLine(_) => unreachable!("`join` submits it first"),
+            Self::NotYet(_) | Self::Limited(_) => unreachable!("`join` submits it first"),
             Self::InLine(line) => Some(&line.registry),
             Self::Submitted(named) => named.as_ref(),
         };

@@ -163,7 +163,7 @@ impl<T> Inbox<T> {
     /// Whether there may be posts. If the loop sees a post late, the post waits for one turn more.
     #[inline]
     pub(crate) fn may_have_posts(&self) -> bool {
-        self.posted.load(Ordering::Relaxed) // Set in `post`.
+        self.posted.load(Ordering::Relaxed) // Set in `post_unless`.
     }
 
     /// Takes the posts.

@@ -81,6 +81,7 @@ impl TaskSlab {
 
     /// Called after [`TaskWaker::end`]. If no other reference to the task waker is left, keeps it for a later task.
     pub(crate) fn recycle(&mut self, mut task_waker: Arc<TaskWaker>) {
+        // `get_mut` tells whether this is the last reference.
         if self.spare.len() < SPARE_TASK_WAKERS && Arc::get_mut(&mut task_waker).is_some() {
             self.spare.push(task_waker);
         }

@@ -121,6 +121,7 @@ impl Awake {
 
     /// Copies the flags of `state`. Called only under the lock of `Threads`.
     pub(crate) fn set_flags(&self, state: AwakeState) {
+        // The count shares the word, so only the bits that differ are flipped.
         let changed = (self.word.load(Ordering::Relaxed) ^ state.0) % SEARCHING;
         self.word.fetch_xor(changed, Ordering::SeqCst);
     }

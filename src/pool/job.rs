@@ -38,7 +38,8 @@ pub trait Runner {
     /// Called before the job's result becomes visible. From here on the thread counts as searching. So if a caller submits
     /// another job in response to the result, this thread takes it, and no second one is started.
     fn start_searching(&mut self);
-    /// Undoes `start_searching`, because user code runs first and may take long.
+    /// Called when the job's result is visible or gone, before user code runs: a waker, or the drop of a hook. It may take
+    /// long, so the thread no longer counts as searching.
     fn enter_user_code(&mut self);
 }
 

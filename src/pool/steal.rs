@@ -5,14 +5,15 @@
 //! - *returned*, shared and taken first: jobs that a worker gave back from its own queue;
 //! - a worker's *own queue*: jobs that its jobs submitted, and batches that it took. Other workers steal from it.
 //!
-//! Before a steal from a worker's own queue, `is_empty` is asked. A steal of crossbeam's pins its epoch, even if the queue is
-//! empty. Now and then that walks all threads of the process, and runs whatever destructors any crate has deferred there:
-//! user code, here under the lock of [`Threads`].
+//! A steal from a worker's own queue pins crossbeam's epoch, even if the queue is empty. Every 128th pin of a thread walks all
+//! threads of the process, and runs destructors that any crate has deferred: user code, here under the lock of [`Threads`].
+//! So an empty queue isn't stolen from, and an idle pool runs none. A steal of a job, and a pop that shrinks the queue, may
+//! still run one. The shared queues have no epoch.
 
 use crate::pool::job::Queued;
 use crate::pool::registry::Registry;
-use crate::pool::threads::Threads;
-use crate::sync::{Local, Steal};
+use crate::pool::threads::{ThreadInfo, Threads};
+use crate::sync::{Arc, Local, Steal};
 
 /// Repeats the steal while the queue asks for it: another thread was faster.
 fn retry_steal<T>(mut steal: impl FnMut() -> Steal<T>) -> Option<T> {
@@ -78,9 +79,12 @@ impl Registry {
     pub(crate) fn take_all(&self, threads: &Threads) -> Vec<Queued> {
         let shared = [&self.returned, &self.injector].into_iter();
         let shared = shared.flat_map(|queue| std::iter::from_fn(|| retry_steal(|| queue.steal())));
-        let local = threads
-            .active_threads()
-            .flat_map(|thread| std::iter::from_fn(|| retry_steal(|| thread.stealer.steal())));
+        let steal = |thread: &Arc<ThreadInfo>| {
+            let has_jobs = !thread.stealer.is_empty();
+            has_jobs.then(|| retry_steal(|| thread.stealer.steal()))?
+        };
+        let active = threads.active_threads();
+        let local = active.flat_map(|thread| std::iter::from_fn(move || steal(thread)));
         shared.chain(local).collect()
     }
 }
