@@ -2,7 +2,7 @@
 //! the next turn.
 //!
 //! Most entries are keys of woken tasks, so an entry is 8 bytes and `Copy`. New tasks and callbacks wait in side queues, in
-//! the same order. Without the side queues an entry has 24 bytes and a drop, and a turn costs a third more.
+//! the same order. Without the side queues an entry has 24 bytes and a drop.
 
 use crate::event_loop::scheduler::Scheduler;
 use crate::event_loop::task::NewTask;
