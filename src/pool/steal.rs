@@ -12,8 +12,8 @@
 
 use crate::pool::job::Queued;
 use crate::pool::registry::Registry;
-use crate::pool::threads::{ThreadInfo, Threads};
-use crate::sync::{Arc, Local, Steal};
+use crate::pool::threads::Threads;
+use crate::sync::{Local, Steal, Stealer};
 
 /// Repeats the steal while the queue asks for it: another thread was faster.
 fn retry_steal<T>(mut steal: impl FnMut() -> Steal<T>) -> Option<T> {
@@ -24,6 +24,11 @@ fn retry_steal<T>(mut steal: impl FnMut() -> Steal<T>) -> Option<T> {
             Steal::Retry => {}
         }
     }
+}
+
+/// The steal from a worker's own queue, unless that is empty.
+fn steal_own(stealer: &Stealer<Queued>, steal: impl FnMut() -> Steal<Queued>) -> Option<Queued> {
+    (!stealer.is_empty()).then(|| retry_steal(steal))?
 }
 
 impl Registry {
@@ -57,7 +62,7 @@ impl Registry {
         let mut stealers = threads.active_threads().map(|thread| &thread.stealer);
         stealers.find_map(|stealer| {
             let steal = || stealer.steal_batch_with_limit_and_pop(local, limit);
-            (!stealer.is_empty()).then(|| retry_steal(steal))?
+            steal_own(stealer, steal)
         })
     }
 
@@ -71,20 +76,20 @@ impl Registry {
     ) -> Option<(Queued, usize)> {
         let mut others = threads
             .active_threads_after(after)
-            .filter(|thread| thread.number != own && !thread.stealer.is_empty());
-        others.find_map(|thread| Some((retry_steal(|| thread.stealer.steal())?, thread.number)))
+            .filter(|thread| thread.number != own);
+        others.find_map(|thread| {
+            let job = steal_own(&thread.stealer, || thread.stealer.steal())?;
+            Some((job, thread.number))
+        })
     }
 
     /// Takes every queued job. The caller refuses them after it has released the lock.
     pub(crate) fn take_all(&self, threads: &Threads) -> Vec<Queued> {
         let shared = [&self.returned, &self.injector].into_iter();
         let shared = shared.flat_map(|queue| std::iter::from_fn(|| retry_steal(|| queue.steal())));
-        let steal = |thread: &Arc<ThreadInfo>| {
-            let has_jobs = !thread.stealer.is_empty();
-            has_jobs.then(|| retry_steal(|| thread.stealer.steal()))?
-        };
-        let active = threads.active_threads();
-        let local = active.flat_map(|thread| std::iter::from_fn(move || steal(thread)));
+        let active = threads.active_threads().map(|thread| &thread.stealer);
+        let local = active
+            .flat_map(|stealer| std::iter::from_fn(|| steal_own(stealer, || stealer.steal())));
         shared.chain(local).collect()
     }
 }
